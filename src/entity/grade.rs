@@ -1,0 +1,21 @@
+//! One criterion's grade in a score.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "grades")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub score_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub criterion_id: Uuid,
+    pub grade: i32,
+    pub comment: Option<String>,
+    #[sea_orm(belongs_to, from = "score_id", to = "id")]
+    pub score: HasOne<super::score::Entity>,
+    #[sea_orm(belongs_to, from = "criterion_id", to = "id")]
+    pub criterion: HasOne<super::criterion::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,27 @@
+//! A person with an account.
+
+use sea_orm::entity::prelude::*;
+
+pub use crate::platform::viewer::Role;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub username: Option<String>,
+    pub username_key: Option<String>,
+    pub display_name: String,
+    pub avatar_url: Option<String>,
+    pub email: Option<String>,
+    pub email_key: Option<String>,
+    pub phone_number: Option<String>,
+    pub password_hash: Option<String>,
+    pub role: Role,
+    pub is_disabled: bool,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

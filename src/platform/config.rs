@@ -1,0 +1,658 @@
+//! Typed settings, and the only reader of the environment.
+//!
+//! Layers: the embedded `config/default.toml`, a TOML file, `WEGRAPH_*` variables, `--set` flags. Values of the environment
+//! are taken as text, never guessed at: a secret of digits stays a string. All faults are reported together.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+const PREFIX: &str = "WEGRAPH_";
+const DEFAULT_FILE: &str = "wegraph.toml";
+
+/// Fewest bytes of a signing key: 256 bits, what HS256 asks for (RFC 7518, section 3.2).
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// Keys that stand in documentation and tutorials, compared in lower case.
+const KNOWN_SECRETS: [&str; 8] = [
+    "your-256-bit-secret",
+    "your-256-bit-secret-your-256-bit-secret",
+    "a-string-secret-at-least-256-bits-long",
+    "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+    "change-me-change-me-change-me-change-me",
+    "changeme-changeme-changeme-changeme",
+    "0123456789abcdef0123456789abcdef",
+    "abcdefghijklmnopqrstuvwxyz0123456789",
+];
+
+/// All settings, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// Where rows are kept.
+    pub database: DatabaseConfig,
+    /// Access and refresh tokens.
+    pub auth: AuthConfig,
+    /// The mini-program platform.
+    pub wechat: WechatConfig,
+    /// The GraphQL endpoint.
+    pub graphql: GraphqlConfig,
+    /// Log output.
+    pub log: LogConfig,
+}
+
+/// Settings under `database`.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `sqlite:`, `postgres:` or `mysql:` URL; holds a password, so it is secret.
+    pub url: SecretString,
+    /// Size of the pool.
+    pub max_connections: u32,
+    /// Apply pending migrations at start.
+    pub migrate_on_start: bool,
+}
+
+/// Settings under `auth`.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// The HS256 key; empty when not set.
+    pub secret: SecretString,
+    /// `iss` of access tokens.
+    pub issuer: String,
+    /// `aud` of access tokens.
+    pub audience: String,
+    /// Life of an access token.
+    pub access_token_ttl: Duration,
+    /// Life of a session without use.
+    pub refresh_idle: Duration,
+    /// Longest life of a session.
+    pub refresh_absolute: Duration,
+}
+
+/// Settings under `wechat`.
+#[derive(Debug, Clone)]
+pub struct WechatConfig {
+    /// AppID and AppSecret, when both are set.
+    pub app: Option<WechatApp>,
+    /// Scheme and host of the platform.
+    pub base_url: Url,
+    /// Longest wait for one call.
+    pub timeout: Duration,
+}
+
+/// What identifies the mini-program to WeChat.
+#[derive(Debug, Clone)]
+pub struct WechatApp {
+    /// AppID.
+    pub id: String,
+    /// AppSecret.
+    pub secret: SecretString,
+}
+
+/// Settings under `graphql`.
+#[derive(Debug, Clone)]
+pub struct GraphqlConfig {
+    /// Answer introspection.
+    pub introspection: bool,
+    /// Serve GraphiQL.
+    pub playground: bool,
+    /// Longest run of one request.
+    pub timeout: Duration,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// Settings under `log`.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// `EnvFilter` directives.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            _ => Err("expected json or text".to_owned()),
+        }
+    }
+}
+
+/// Which command the settings are for: what must be there differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A production server.
+    Serve,
+    /// A developer's server on loopback.
+    Dev,
+    /// A command that only touches the database.
+    Tool,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigFaults(pub Vec<String>);
+
+impl Display for ConfigFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} fault(s) in the settings:", self.0.len())?;
+        for fault in &self.0 {
+            write!(f, "\n  - {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where settings come from besides the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A TOML file; without one `wegraph.toml` is read when it exists.
+    pub file: Option<PathBuf>,
+    /// The process environment, or a test's.
+    pub environment: Vec<(String, String)>,
+    /// `name=value` flags.
+    pub flags: Vec<String>,
+}
+
+impl Sources {
+    /// The environment of this process, a file and flags of the command line.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<String>) -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let name = name.into_string().ok()?;
+                name.starts_with(PREFIX)
+                    .then(|| (name, value.to_string_lossy().into_owned()))
+            })
+            .collect();
+        Self {
+            file,
+            environment,
+            flags,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    value: String,
+    source: String,
+}
+
+/// The layers put together, before the values are read as what they should be.
+#[derive(Debug)]
+pub struct Settings {
+    entries: BTreeMap<String, Entry>,
+    faults: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the layers; faults are kept until [`Settings::check`].
+    pub fn load(sources: &Sources, purpose: Purpose) -> Self {
+        let mut settings = Self {
+            entries: BTreeMap::new(),
+            faults: Vec::new(),
+        };
+        match DEFAULTS.parse::<toml::Table>() {
+            Ok(table) => {
+                for (name, value) in flatten(&table) {
+                    let value = value.unwrap_or_default();
+                    settings.entries.insert(
+                        name,
+                        Entry {
+                            value,
+                            source: "default".to_owned(),
+                        },
+                    );
+                }
+            }
+            Err(error) => settings.faults.push(format!("embedded defaults: {error}")),
+        }
+        if purpose == Purpose::Dev {
+            for (name, value) in [
+                ("graphql.introspection", "true"),
+                ("graphql.playground", "true"),
+                ("log.format", "text"),
+            ] {
+                settings.overlay(name, value.to_owned(), "dev");
+            }
+        }
+        settings.load_file(sources.file.as_deref());
+        for (variable, value) in &sources.environment {
+            if let Some(name) = variable.strip_prefix(PREFIX) {
+                let name = name.to_lowercase().replace("__", ".");
+                settings.overlay(&name, value.clone(), &format!("environment {variable}"));
+            }
+        }
+        for flag in &sources.flags {
+            match flag.split_once('=') {
+                Some((name, value)) => settings.overlay(name.trim(), value.to_owned(), "flag"),
+                None => settings
+                    .faults
+                    .push(format!("flag --set {flag}: expected name=value")),
+            }
+        }
+        settings
+    }
+
+    fn load_file(&mut self, file: Option<&Path>) {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        if file.is_none() && !path.exists() {
+            return;
+        }
+        let shown = path.display();
+        let table = match std::fs::read_to_string(path) {
+            Ok(text) => text
+                .parse::<toml::Table>()
+                .map_err(|e| e.message().to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        match table {
+            Ok(table) => {
+                for (name, value) in flatten(&table) {
+                    match value {
+                        Some(value) => self.overlay(&name, value, &shown.to_string()),
+                        None => self
+                            .faults
+                            .push(format!("{shown}: {name} must be a single value")),
+                    }
+                }
+            }
+            Err(error) => self.faults.push(format!("{shown}: {error}")),
+        }
+    }
+
+    fn overlay(&mut self, name: &str, value: String, source: &str) {
+        match self.entries.get_mut(name) {
+            Some(entry) => {
+                *entry = Entry {
+                    value,
+                    source: source.to_owned(),
+                };
+            }
+            None => self
+                .faults
+                .push(format!("{source}: unknown setting {name}")),
+        }
+    }
+
+    /// Whether a layer above the defaults set `name`.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.entries
+            .get(name)
+            .is_some_and(|entry| entry.source != "default" && !entry.value.is_empty())
+    }
+
+    /// Sets a value that only the running command knows.
+    pub fn set(&mut self, name: &str, value: String, source: &str) {
+        self.overlay(name, value, source);
+    }
+
+    /// Every setting as `name = "value"  # where it came from`, secrets replaced.
+    pub fn redacted(&self) -> String {
+        let mut text = String::new();
+        for (name, entry) in &self.entries {
+            let value = match name.as_str() {
+                _ if entry.value.is_empty() => String::new(),
+                "auth.secret" | "wechat.app_secret" => "[redacted]".to_owned(),
+                "database.url" => redact_url(&entry.value),
+                _ => entry.value.clone(),
+            };
+            text.push_str(&format!("{name} = {value:?}  # {}\n", entry.source));
+        }
+        text
+    }
+
+    /// Reads every value as what it should be.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn check(self, purpose: Purpose) -> Result<Config, ConfigFaults> {
+        let Self {
+            entries,
+            mut faults,
+        } = self;
+        let mut reader = Reader {
+            entries: &entries,
+            faults: &mut faults,
+        };
+        let config = Config {
+            listen: reader.parse("listen", SocketAddr::from(([127, 0, 0, 1], 8000))),
+            database: DatabaseConfig {
+                url: reader.text("database.url").into(),
+                max_connections: reader.within("database.max_connections", 1, 1000) as u32,
+                migrate_on_start: reader.parse("database.migrate_on_start", true),
+            },
+            auth: AuthConfig {
+                secret: reader.text("auth.secret").into(),
+                issuer: reader.text("auth.issuer"),
+                audience: reader.text("auth.audience"),
+                access_token_ttl: Duration::from_secs(reader.within(
+                    "auth.access_token_ttl_seconds",
+                    1,
+                    86_400,
+                )),
+                refresh_idle: days(reader.within("auth.refresh_idle_days", 1, 3650)),
+                refresh_absolute: days(reader.within("auth.refresh_absolute_days", 1, 3650)),
+            },
+            wechat: reader.wechat(),
+            graphql: GraphqlConfig {
+                introspection: reader.parse("graphql.introspection", false),
+                playground: reader.parse("graphql.playground", false),
+                timeout: Duration::from_millis(reader.within("graphql.timeout_ms", 100, 600_000)),
+                max_body_bytes: reader.within("graphql.max_body_bytes", 1024, 64 << 20) as usize,
+            },
+            log: LogConfig {
+                filter: reader.text("log.filter"),
+                format: reader.parse("log.format", LogFormat::Json),
+            },
+        };
+        reader.check_log_filter();
+        check_database(config.database.url.expose_secret(), &mut faults);
+        match purpose {
+            Purpose::Serve => check_secret(config.auth.secret.expose_secret(), &mut faults),
+            Purpose::Dev if !config.listen.ip().is_loopback() => faults.push(format!(
+                "listen: `wegraph dev` accepts loopback addresses only, not {}; use `wegraph serve`",
+                config.listen
+            )),
+            _ => {}
+        }
+        if purpose != Purpose::Tool {
+            for (name, value) in [
+                ("auth.issuer", &config.auth.issuer),
+                ("auth.audience", &config.auth.audience),
+            ] {
+                if value.is_empty() {
+                    faults.push(format!("{name}: must not be empty"));
+                }
+            }
+        }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigFaults(faults))
+        }
+    }
+}
+
+struct Reader<'a> {
+    entries: &'a BTreeMap<String, Entry>,
+    faults: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> String {
+        self.entries
+            .get(name)
+            .map(|entry| entry.value.clone())
+            .unwrap_or_default()
+    }
+
+    fn fault(&mut self, name: &str, problem: impl Display) {
+        let source = self
+            .entries
+            .get(name)
+            .map_or("default", |entry| entry.source.as_str());
+        self.faults.push(format!("{name} ({source}): {problem}"));
+    }
+
+    fn parse<T: FromStr<Err: Display>>(&mut self, name: &str, fallback: T) -> T {
+        match self.text(name).trim().parse() {
+            Ok(value) => value,
+            Err(error) => {
+                self.fault(name, error);
+                fallback
+            }
+        }
+    }
+
+    fn within(&mut self, name: &str, min: u64, max: u64) -> u64 {
+        let before = self.faults.len();
+        let value = self.parse(name, min);
+        if self.faults.len() == before && !(min..=max).contains(&value) {
+            self.fault(name, format!("{value} is not within {min} to {max}"));
+        }
+        value
+    }
+
+    fn wechat(&mut self) -> WechatConfig {
+        let id = self.text("wechat.app_id");
+        let secret = self.text("wechat.app_secret");
+        if id.is_empty() != secret.is_empty() {
+            let (missing, present) = if id.is_empty() {
+                ("wechat.app_id", "wechat.app_secret")
+            } else {
+                ("wechat.app_secret", "wechat.app_id")
+            };
+            self.fault(missing, format!("must be set when {present} is"));
+        }
+        let fallback = "https://api.weixin.qq.com";
+        let base_url = match self.text("wechat.base_url").parse::<Url>() {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
+            _ => {
+                self.fault("wechat.base_url", "must be an http or https URL");
+                fallback.parse().ok()
+            }
+        };
+        WechatConfig {
+            app: (!id.is_empty() && !secret.is_empty()).then(|| WechatApp {
+                id,
+                secret: secret.into(),
+            }),
+            base_url: base_url.unwrap_or_else(|| unreachable!("{fallback} is a URL")),
+            timeout: Duration::from_millis(self.within("wechat.timeout_ms", 100, 60_000)),
+        }
+    }
+
+    fn check_log_filter(&mut self) {
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(self.text("log.filter")) {
+            self.fault("log.filter", error);
+        }
+    }
+}
+
+fn days(number: u64) -> Duration {
+    Duration::from_secs(number * 24 * 60 * 60)
+}
+
+fn check_database(url: &str, faults: &mut Vec<String>) {
+    let known = ["sqlite:", "postgres:", "postgresql:", "mysql:", "mariadb:"];
+    if !known.iter().any(|scheme| url.starts_with(scheme)) {
+        faults.push("database.url: must begin with sqlite:, postgres: or mysql:".to_owned());
+    } else if url.contains(":memory:") || url.contains("mode=memory") {
+        faults.push(
+            "database.url: an SQLite database in memory is lost with its connection; use a file"
+                .to_owned(),
+        );
+    }
+}
+
+fn check_secret(secret: &str, faults: &mut Vec<String>) {
+    let name = "auth.secret (WEGRAPH_AUTH__SECRET)";
+    if secret.is_empty() {
+        faults.push(format!("{name}: missing; `wegraph keygen` makes one"));
+    } else if KNOWN_SECRETS.contains(&secret.to_lowercase().as_str()) {
+        faults.push(format!(
+            "{name}: is a published example; `wegraph keygen` makes one"
+        ));
+    } else if secret.len() < MIN_SECRET_BYTES {
+        faults.push(format!(
+            "{name}: has {} bytes, fewer than {MIN_SECRET_BYTES} (256 bits); `wegraph keygen` makes one",
+            secret.len()
+        ));
+    } else if is_repetition(secret.as_bytes()) {
+        faults.push(format!(
+            "{name}: repeats a few characters; `wegraph keygen` makes one"
+        ));
+    }
+}
+
+/// Whether the bytes are one short unit over and over, as in `aaaa…` or `abcabc…`.
+fn is_repetition(bytes: &[u8]) -> bool {
+    (1..=8).any(|unit| {
+        bytes
+            .iter()
+            .zip(bytes.iter().skip(unit))
+            .all(|(a, b)| a == b)
+    })
+}
+
+/// Leaves of a table as dotted names; `None` stands for an array, which no setting is.
+fn flatten(table: &toml::Table) -> Vec<(String, Option<String>)> {
+    let mut leaves = Vec::new();
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => leaves.extend(
+                flatten(inner)
+                    .into_iter()
+                    .map(|(name, leaf)| (format!("{key}.{name}"), leaf)),
+            ),
+            toml::Value::Array(_) => leaves.push((key.clone(), None)),
+            toml::Value::String(text) => leaves.push((key.clone(), Some(text.clone()))),
+            other => leaves.push((key.clone(), Some(other.to_string()))),
+        }
+    }
+    leaves
+}
+
+fn redact_url(url: &str) -> String {
+    let Ok(mut parsed) = url.parse::<Url>() else {
+        return "[redacted]".to_owned();
+    };
+    if url.starts_with("sqlite:") {
+        return url.to_owned();
+    }
+    // A URL that cannot carry a password has none to hide.
+    if parsed.password().is_some() && parsed.set_password(Some("redacted")).is_err() {
+        return "[redacted]".to_owned();
+    }
+    let query: Vec<(String, String)> = parsed
+        .query_pairs()
+        .map(|(name, value)| match name.contains("password") {
+            true => (name.into_owned(), "redacted".to_owned()),
+            false => (name.into_owned(), value.into_owned()),
+        })
+        .collect();
+    if !query.is_empty() {
+        parsed.query_pairs_mut().clear().extend_pairs(query);
+    }
+    parsed.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "7d2c1f0e9b8a47566f5e4d3c2b1a0918";
+
+    fn check(environment: &[(&str, &str)], purpose: Purpose) -> Result<Config, ConfigFaults> {
+        let sources = Sources {
+            environment: environment
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            ..Sources::default()
+        };
+        Settings::load(&sources, purpose).check(purpose)
+    }
+
+    #[test]
+    fn reports_every_fault_at_once() {
+        let faults = check(
+            &[
+                ("WEGRAPH_LISTEN", "nowhere"),
+                ("WEGRAPH_COLOUR", "blue"),
+                ("WEGRAPH_DATABASE__URL", "oracle://x"),
+                ("WEGRAPH_WECHAT__APP_ID", "wx1"),
+            ],
+            Purpose::Serve,
+        )
+        .unwrap_err()
+        .0;
+        for part in [
+            "listen",
+            "colour",
+            "database.url",
+            "wechat.app_secret",
+            "auth.secret",
+        ] {
+            assert!(
+                faults.iter().any(|fault| fault.contains(part)),
+                "{part}: {faults:?}"
+            );
+        }
+        assert_eq!(faults.len(), 5);
+    }
+
+    #[test]
+    fn refuses_weak_and_known_keys_to_serve() {
+        for weak in [
+            "",
+            "short",
+            "your-256-bit-secret-your-256-bit-secret",
+            &"k".repeat(64),
+            &"abcd".repeat(16),
+        ] {
+            let faults = check(&[("WEGRAPH_AUTH__SECRET", weak)], Purpose::Serve).unwrap_err();
+            assert_eq!(faults.0.len(), 1, "{weak}");
+        }
+        assert!(check(&[("WEGRAPH_AUTH__SECRET", GOOD)], Purpose::Serve).is_ok());
+        assert!(check(&[("WEGRAPH_AUTH__SECRET", "short")], Purpose::Dev).is_ok());
+    }
+
+    #[test]
+    fn takes_values_of_the_environment_as_text() {
+        let digits = "12345678901234567890123456789012";
+        let config = check(&[("WEGRAPH_AUTH__SECRET", digits)], Purpose::Serve).unwrap();
+        assert_eq!(config.auth.secret.expose_secret(), digits);
+    }
+
+    #[test]
+    fn development_listens_on_loopback_only() {
+        assert!(check(&[("WEGRAPH_LISTEN", "0.0.0.0:80")], Purpose::Dev).is_err());
+        assert!(check(&[("WEGRAPH_LISTEN", "[::1]:80")], Purpose::Dev).is_ok());
+    }
+
+    #[test]
+    fn shows_no_secret() {
+        let sources = Sources {
+            environment: [
+                ("WEGRAPH_AUTH__SECRET", GOOD),
+                ("WEGRAPH_WECHAT__APP_SECRET", "topsecret"),
+                (
+                    "WEGRAPH_DATABASE__URL",
+                    "postgres://me:hunter2@db/x?sslpassword=hunter3",
+                ),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+            ..Sources::default()
+        };
+        let shown = Settings::load(&sources, Purpose::Serve).redacted();
+        for secret in [GOOD, "topsecret", "hunter"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(shown.contains("me:redacted@db/x"), "{shown}");
+    }
+}

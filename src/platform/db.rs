@@ -1,0 +1,454 @@
+//! Connections to the database, and the one shape of a write.
+//!
+//! Reads go to [`Database::read`]. Writes go through [`Database::write`]: a transaction on PostgreSQL and MySQL; on SQLite a
+//! job for the single writer, which runs waiting jobs in a savepoint each and commits them together. One `fsync` then
+//! serves them all, and there is never a second writer to be told SQLITE_BUSY. A job does no network, hashing or waiting.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use sea_orm::sqlx::Executor;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use secrecy::ExposeSecret;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::platform::config::DatabaseConfig;
+use crate::platform::telemetry::count_panic;
+
+/// Jobs that one SQLite commit may serve; more would let the first of them wait too long.
+const MAX_BATCH: usize = 256;
+/// Jobs that may wait for the SQLite writer; beyond that callers wait to queue.
+const QUEUE: usize = 1024;
+/// Tries of a transaction that the engine chose as the victim of a deadlock.
+const MAX_TRIES: u32 = 5;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What [`Database::write`] is given: the future borrows the transaction.
+pub type WriteFuture<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
+
+/// An error of a write, which may come from the database.
+pub trait WriteError: From<DbErr> + Send + 'static {
+    /// The database's part, if that is what went wrong.
+    fn database(&self) -> Option<&DbErr>;
+}
+
+impl WriteError for DbErr {
+    fn database(&self) -> Option<&DbErr> {
+        Some(self)
+    }
+}
+
+/// A pool to read from and a way to write.
+#[derive(Debug)]
+pub struct Database {
+    reader: DatabaseConnection,
+    writer: Writer,
+    statements: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Writer {
+    Pool,
+    Queue(mpsc::Sender<Job>),
+}
+
+impl Database {
+    /// Opens the pools.
+    ///
+    /// # Errors
+    /// When the URL is wrong or the database cannot be reached.
+    pub async fn connect(config: &DatabaseConfig) -> Result<Self, DbErr> {
+        let statements = Arc::new(AtomicU64::new(0));
+        let mut options = options(config);
+        let writer = if is_sqlite(config) {
+            create_sqlite_file(config)?;
+            let mut writing = options.clone();
+            writing.max_connections(1).min_connections(1);
+            let connection = connect(writing, &statements).await?;
+            let (sender, receiver) = mpsc::channel(QUEUE);
+            tokio::spawn(run_writer(connection, receiver));
+            options.map_sqlx_sqlite_opts(|options| sqlite_options(options).read_only(true));
+            Writer::Queue(sender)
+        } else {
+            Writer::Pool
+        };
+        let reader = connect(options, &statements).await?;
+        Ok(Self {
+            reader,
+            writer,
+            statements,
+        })
+    }
+
+    /// One connection that may change the schema. On SQLite the file and its folder are created.
+    ///
+    /// # Errors
+    /// When the URL is wrong or the database cannot be reached.
+    pub async fn connect_for_migrations(
+        config: &DatabaseConfig,
+    ) -> Result<DatabaseConnection, DbErr> {
+        if is_sqlite(config) {
+            create_sqlite_file(config)?;
+        }
+        let mut options = options(config);
+        options.max_connections(1).min_connections(1);
+        sea_orm::Database::connect(options).await
+    }
+
+    /// For queries. On SQLite these connections cannot write.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// How many SQL statements have been sent, transaction control not counted.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Runs `work` in a transaction; what it returns is answered only after the commit, and an error rolls back its changes
+    /// alone. `work` may run again when the engine ends it to resolve a deadlock, so it must have no other effects.
+    ///
+    /// # Errors
+    /// What `work` returns, or the database's error for the transaction itself.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: WriteError,
+        F: for<'c> Fn(&'c DatabaseTransaction) -> WriteFuture<'c, T, E> + Send + Sync + 'static,
+    {
+        match &self.writer {
+            Writer::Queue(queue) => write_queued(queue, work).await,
+            Writer::Pool => write_directly(&self.reader, work).await,
+        }
+    }
+
+    /// Waits for the writer's queue to empty and closes the connections.
+    ///
+    /// # Errors
+    /// When a connection does not close properly.
+    pub async fn close(self) -> Result<(), DbErr> {
+        if let Writer::Queue(queue) = self.writer {
+            let (done, wait) = oneshot::channel();
+            // The queue is first in, first out: once this job has run, all before it have been answered.
+            let job = Job::new(|_| Box::pin(async { Ok::<(), DbErr>(()) }), done);
+            if queue.send(job).await.is_ok() {
+                drop(wait.await);
+            }
+        }
+        self.reader.close().await
+    }
+}
+
+fn is_sqlite(config: &DatabaseConfig) -> bool {
+    config.url.expose_secret().starts_with("sqlite:")
+}
+
+fn options(config: &DatabaseConfig) -> ConnectOptions {
+    let url = config.url.expose_secret();
+    let mut options = ConnectOptions::new(match url.strip_prefix("mariadb:") {
+        Some(rest) => format!("mysql:{rest}"),
+        None => url.to_owned(),
+    });
+    options
+        .max_connections(config.max_connections)
+        .acquire_timeout(Duration::from_secs(5))
+        .sqlx_logging(false)
+        // A ping before every use costs 50 to 65 us; a connection that has been idle may have been cut.
+        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(Duration::from_secs(30))
+        .map_sqlx_sqlite_opts(sqlite_options)
+        .map_sqlx_postgres_opts(|options| {
+            options
+                .application_name("wegraph")
+                .statement_cache_capacity(256)
+        })
+        .map_sqlx_mysql_opts(|options| {
+            options
+                .charset("utf8mb4")
+                .timezone(Some("+00:00".to_owned()))
+                .statement_cache_capacity(256)
+        })
+        .map_sqlx_mysql_pool_opts(|options| {
+            options.after_connect(|connection, _| {
+                Box::pin(async move {
+                    // As on PostgreSQL; MySQL's default takes gap locks, and inserts then deadlock each other.
+                    connection
+                        .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                        .await
+                        .map(drop)
+                })
+            })
+        });
+    options
+}
+
+fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged write survives a power cut: WAL with NORMAL would only survive a crash of the process.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .pragma("temp_store", "MEMORY")
+        .pragma("mmap_size", "268435456")
+        .statement_cache_capacity(256)
+}
+
+/// Creates the file and its folder when they are missing; only the owner may read the file.
+fn create_sqlite_file(config: &DatabaseConfig) -> Result<(), DbErr> {
+    let options: SqliteConnectOptions =
+        config
+            .url
+            .expose_secret()
+            .parse()
+            .map_err(|error: sea_orm::sqlx::Error| {
+                DbErr::Conn(RuntimeErr::Internal(error.to_string()))
+            })?;
+    let path = options.get_filename();
+    create_private_file(path)
+        .map_err(|error| DbErr::Conn(RuntimeErr::Internal(format!("{}: {error}", path.display()))))
+}
+
+fn create_private_file(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+    {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+async fn connect(
+    options: ConnectOptions,
+    statements: &Arc<AtomicU64>,
+) -> Result<DatabaseConnection, DbErr> {
+    let mut connection = sea_orm::Database::connect(options).await?;
+    let statements = Arc::clone(statements);
+    connection.set_metric_callback(move |_| {
+        statements.fetch_add(1, Ordering::Relaxed);
+    });
+    Ok(connection)
+}
+
+async fn write_directly<T, E, F>(pool: &DatabaseConnection, work: F) -> Result<T, E>
+where
+    E: WriteError,
+    F: for<'c> Fn(&'c DatabaseTransaction) -> WriteFuture<'c, T, E>,
+{
+    let mut tries = 1;
+    loop {
+        let transaction = pool.begin().await?;
+        let error = match work(&transaction).await {
+            Ok(value) => {
+                transaction.commit().await?;
+                return Ok(value);
+            }
+            Err(error) => error,
+        };
+        transaction.rollback().await?;
+        if tries == MAX_TRIES || !error.database().is_some_and(is_deadlock) {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(
+            rand::random_range(1..20) * u64::from(tries),
+        ))
+        .await;
+        tries += 1;
+    }
+}
+
+/// PostgreSQL: deadlock_detected, serialization_failure. MySQL reports both as SQLSTATE 40001.
+fn is_deadlock(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| matches!(&*code, "40P01" | "40001"))
+}
+
+type Reply = Box<dyn FnOnce(Result<(), DbErr>) + Send>;
+
+/// What a job left behind: whether to keep its changes, and whom to tell after the commit.
+struct Outcome {
+    keep: bool,
+    reply: Reply,
+}
+
+type JobFuture<'c> = Pin<Box<dyn Future<Output = Outcome> + Send + 'c>>;
+
+struct Job {
+    run: Box<dyn for<'c> FnOnce(&'c DatabaseTransaction) -> JobFuture<'c> + Send>,
+}
+
+impl Job {
+    fn new<T, E, F>(work: F, answer: oneshot::Sender<Result<T, E>>) -> Self
+    where
+        T: Send + 'static,
+        E: WriteError,
+        F: for<'c> FnOnce(&'c DatabaseTransaction) -> WriteFuture<'c, T, E> + Send + 'static,
+    {
+        Self {
+            run: Box::new(move |transaction| {
+                Box::pin(async move {
+                    let result = AssertUnwindSafe(async { work(transaction).await })
+                        .catch_unwind()
+                        .await
+                        .unwrap_or_else(|_| {
+                            let panics = count_panic();
+                            tracing::error!(panics, "A database job panicked");
+                            Err(DbErr::Custom("a database job panicked".to_owned()).into())
+                        });
+                    Outcome {
+                        keep: result.is_ok(),
+                        // The receiver is gone when the caller gave up waiting; the change stands all the same.
+                        reply: Box::new(move |committed| {
+                            drop(answer.send(match committed {
+                                Ok(()) => result,
+                                Err(error) => result.and(Err(error.into())),
+                            }));
+                        }),
+                    }
+                })
+            }),
+        }
+    }
+}
+
+async fn write_queued<T, E, F>(queue: &mpsc::Sender<Job>, work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: WriteError,
+    F: for<'c> FnOnce(&'c DatabaseTransaction) -> WriteFuture<'c, T, E> + Send + 'static,
+{
+    let stopped = || E::from(DbErr::Custom("the database writer has stopped".to_owned()));
+    let (answer, wait) = oneshot::channel();
+    queue
+        .send(Job::new(work, answer))
+        .await
+        .map_err(|_| stopped())?;
+    wait.await.map_err(|_| stopped())?
+}
+
+async fn run_writer(connection: DatabaseConnection, mut queue: mpsc::Receiver<Job>) {
+    while let Some(first) = queue.recv().await {
+        let mut replies = Vec::new();
+        let result = run_batch(&connection, first, &mut queue, &mut replies).await;
+        if let Err(error) = &result {
+            tracing::error!(%error, jobs = replies.len(), "A batch of writes failed and was rolled back");
+        }
+        for reply in replies {
+            reply(result.clone());
+        }
+    }
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "The database writer did not close properly");
+    }
+}
+
+async fn run_batch(
+    connection: &DatabaseConnection,
+    first: Job,
+    queue: &mut mpsc::Receiver<Job>,
+    replies: &mut Vec<Reply>,
+) -> Result<(), DbErr> {
+    let batch = connection
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        })
+        .await?;
+    let mut next = Some(first);
+    while let Some(job) = next {
+        let savepoint = batch.begin().await?;
+        let outcome = (job.run)(&savepoint).await;
+        replies.push(outcome.reply);
+        if outcome.keep {
+            savepoint.commit().await?;
+        } else {
+            savepoint.rollback().await?;
+        }
+        next = match replies.len() < MAX_BATCH {
+            true => queue.try_recv().ok(),
+            false => None,
+        };
+    }
+    batch.commit().await
+}
+
+/// Text of a client to compare stored text with. PostgreSQL refuses U+0000 outright, and nothing stored contains it.
+pub fn searchable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// A pattern for `LIKE … ESCAPE '!'` that finds `text` anywhere, its wildcards taken as text.
+pub fn like_pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for c in searchable(text).chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// Whether a unique constraint, a primary key among them, refused a row.
+pub fn is_unique_violation(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// When it does not.
+pub async fn ping(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let statement = Statement::from_string(connection.get_database_backend(), "SELECT 1");
+    connection.query_one_raw(statement).await.map(drop)
+}
+
+/// Takes the lock under which only one process at a time changes the schema; it ends with the connection.
+///
+/// # Errors
+/// When the database does not grant it within a minute.
+pub async fn lock_schema(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let backend = connection.get_database_backend();
+    let sql = match backend {
+        DbBackend::Postgres => "SELECT 1 FROM (SELECT pg_advisory_lock(7239871204)) AS locked",
+        DbBackend::MySql => "SELECT GET_LOCK(CONCAT('wegraph_schema_', DATABASE()), 60)",
+        // One process owns an SQLite file, and each migration there is a transaction.
+        _ => return Ok(()),
+    };
+    let row = connection
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?;
+    if backend == DbBackend::MySql {
+        let granted: Option<i64> = row.and_then(|row| row.try_get_by_index(0).ok());
+        if granted != Some(1) {
+            return Err(DbErr::Custom(
+                "another process is changing the schema".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}

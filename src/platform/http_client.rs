@@ -1,0 +1,18 @@
+//! The one client for calls to other servers.
+
+use std::time::Duration;
+
+/// A client that never follows redirects, never uses a proxy of the environment for loopback, and gives up after `timeout`.
+///
+/// # Errors
+/// When the TLS roots of the machine cannot be read.
+pub fn build(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    // Fails only when a provider is installed already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
+        .user_agent(concat!("wegraph/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(timeout.min(Duration::from_secs(3)))
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}

@@ -1,0 +1,13 @@
+//! What everything else stands on: settings, the database, time, ids. Imports nothing of ours.
+
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod digest;
+pub mod fault;
+pub mod http_client;
+pub mod id;
+pub mod locale;
+pub mod patch;
+pub mod telemetry;
+pub mod viewer;
