@@ -1,0 +1,3 @@
+//! Other people's servers.
+
+pub mod wechat;

@@ -1,0 +1,67 @@
+//! The only place that touches the untyped context.
+
+use std::sync::Arc;
+
+use async_graphql::Context;
+
+use crate::graphql::error::{ApiError, ErrorCode};
+use crate::platform::locale::Locale;
+use crate::platform::viewer::Viewer;
+
+/// What is known about the request that is being answered.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    /// The caller; `None` without a token.
+    pub viewer: Option<Viewer>,
+    /// The caller's language.
+    pub locale: Locale,
+    /// Finds the request in the log.
+    pub request_id: String,
+    /// The `User-Agent` header, as sent.
+    pub user_agent: Option<String>,
+}
+
+/// The request.
+///
+/// # Errors
+/// An internal error when the transport forgot to say who is calling: deny rather than take the caller for nobody.
+pub fn request<'a>(ctx: &Context<'a>) -> Result<&'a RequestContext, ApiError> {
+    ctx.data_opt()
+        .ok_or_else(|| ApiError::internal("no RequestContext"))
+}
+
+/// The caller, who must be signed in.
+///
+/// # Errors
+/// UNAUTHENTICATED.
+pub fn viewer<'a>(ctx: &Context<'a>) -> Result<&'a Viewer, ApiError> {
+    request(ctx)?
+        .viewer
+        .as_ref()
+        .ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))
+}
+
+/// The caller, if signed in.
+///
+/// # Errors
+/// As [`request`].
+pub fn viewer_opt<'a>(ctx: &Context<'a>) -> Result<Option<&'a Viewer>, ApiError> {
+    Ok(request(ctx)?.viewer.as_ref())
+}
+
+/// The caller's language; Chinese when nothing is known.
+pub fn locale(ctx: &Context<'_>) -> Locale {
+    request(ctx)
+        .map(|request| request.locale)
+        .unwrap_or_default()
+}
+
+/// A service that the composition root put into the schema.
+///
+/// # Errors
+/// An internal error when it did not.
+pub fn service<'a, T: Send + Sync + 'static>(ctx: &Context<'a>) -> Result<&'a T, ApiError> {
+    ctx.data_opt::<Arc<T>>()
+        .map(Arc::as_ref)
+        .ok_or_else(|| ApiError::internal(format!("no {}", std::any::type_name::<T>())))
+}

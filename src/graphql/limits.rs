@@ -1,0 +1,85 @@
+//! What is checked of a query text before it is parsed.
+
+/// Deepest nesting of brackets and braces. The parser recurses, and a few thousand levels overflow its stack, which no
+/// handler can catch; the deepest query of a client here has about fifteen.
+pub const MAX_NESTING: usize = 64;
+
+/// Whether brackets and braces of `query`, outside strings and comments, nest no deeper than [`MAX_NESTING`].
+pub fn is_shallow(query: &str) -> bool {
+    let mut depth = 0usize;
+    let mut rest = query.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'{' | b'[' | b'(' => {
+                depth += 1;
+                if depth > MAX_NESTING {
+                    return false;
+                }
+            }
+            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
+            b'#' => rest = after_line(rest),
+            b'"' => match rest.strip_prefix(b"\"\"") {
+                Some(block) => rest = after_block_string(block),
+                None => rest = after_string(rest),
+            },
+            _ => {}
+        }
+    }
+    true
+}
+
+fn after_line(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|b| matches!(b, b'\n' | b'\r'));
+    end.map_or(&[], |end| &text[end..])
+}
+
+/// A string ends at its quote, or at the end of the line, where it is not closed and the parser will refuse it.
+fn after_string(mut text: &[u8]) -> &[u8] {
+    while let Some((&byte, tail)) = text.split_first() {
+        text = match byte {
+            b'"' => return tail,
+            b'\n' | b'\r' => return text,
+            b'\\' => match tail.split_first() {
+                Some((b'\n' | b'\r', _)) | None => tail,
+                Some((_, after)) => after,
+            },
+            _ => tail,
+        };
+    }
+    text
+}
+
+fn after_block_string(mut text: &[u8]) -> &[u8] {
+    while !text.is_empty() {
+        if let Some(after) = text.strip_prefix(b"\\\"\"\"") {
+            text = after;
+        } else if let Some(after) = text.strip_prefix(b"\"\"\"") {
+            return after;
+        } else {
+            text = &text[1..];
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_only_what_nests() {
+        let deep = "[".repeat(MAX_NESTING + 1);
+        assert!(!is_shallow(&deep));
+        assert!(is_shallow(&"[".repeat(MAX_NESTING)));
+        assert!(is_shallow(&"[]".repeat(10_000)));
+        assert!(is_shallow(&format!("{{ a(x: \"{deep}\") }}")));
+        assert!(is_shallow(&format!("{{ a(x: \"\\\"{deep}\") }}")));
+        assert!(is_shallow(&format!(
+            "{{ a(x: \"\"\"{deep} \\\"\"\" {deep}\"\"\") }}"
+        )));
+        assert!(is_shallow(&format!("# {deep}\n{{ a }}")));
+        assert!(!is_shallow(&format!("\"unclosed\n{deep}")));
+        assert!(!is_shallow(&format!("\"\" {deep}")));
+    }
+}

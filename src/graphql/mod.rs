@@ -1,0 +1,23 @@
+//! What every feature's GraphQL code shares. Knows no feature.
+
+pub mod context;
+pub mod error;
+pub mod limits;
+pub mod loader;
+pub mod nulls;
+pub mod pagination;
+pub mod scalars;
+
+use async_graphql::{InputType, MaybeUndefined};
+
+use crate::platform::patch::Patch;
+
+impl<T: InputType> From<MaybeUndefined<T>> for Patch<T> {
+    fn from(value: MaybeUndefined<T>) -> Self {
+        match value {
+            MaybeUndefined::Undefined => Self::Keep,
+            MaybeUndefined::Null => Self::Clear,
+            MaybeUndefined::Value(value) => Self::Set(value),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What can go wrong with accounts.
+
+use sea_orm::DbErr;
+
+use crate::clients::wechat::WechatError;
+use crate::platform::db::WriteError;
+use crate::platform::fault::{Fault, Faults};
+
+/// Facts about a failed use of an account.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// User name and password do not go together, or there is no such user.
+    #[error("wrong user name or password")]
+    InvalidCredentials,
+    /// An administrator has disabled the account.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// The user name is somebody else's.
+    #[error("the user name is taken")]
+    UsernameTaken,
+    /// The e-mail address is somebody else's.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// The password breaks the policy.
+    #[error("the password is too weak")]
+    WeakPassword(Vec<Fault>),
+    /// Other input breaks its rules.
+    #[error("the input is not valid")]
+    Invalid(Faults),
+    /// The token is none of ours, or not what it should be.
+    #[error("the token is not valid")]
+    TokenInvalid,
+    /// The token was good and is too old.
+    #[error("the token has expired")]
+    TokenExpired,
+    /// The session of the token has ended.
+    #[error("the session has ended")]
+    TokenRevoked,
+    /// Too many passwords wait to be hashed.
+    #[error("too many sign-ins at once")]
+    Busy,
+    /// There is no such user.
+    #[error("no such user")]
+    NoSuchUser,
+    /// WeChat did not let the user sign in.
+    #[error(transparent)]
+    Wechat(#[from] WechatError),
+    /// Hashing or signing failed.
+    #[error("cryptography failed: {0}")]
+    Crypto(String),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl From<Faults> for IdentityError {
+    fn from(faults: Faults) -> Self {
+        Self::Invalid(faults)
+    }
+}
+
+impl WriteError for IdentityError {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}

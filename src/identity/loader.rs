@@ -1,0 +1,68 @@
+//! Batches lookups of users within one level of a query.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::dataloader::{DataLoader, Loader};
+use async_graphql::runtime::{TokioSpawner, TokioTimer};
+use sea_orm::DbErr;
+use uuid::Uuid;
+
+use crate::entity::user;
+use crate::graphql::loader::{padded, yield_to_siblings};
+use crate::identity::repository;
+use crate::platform::db::Database;
+
+/// Loads users, and what belongs to them, by id. Keys do not depend on the caller, so batches of several requests may mix;
+/// who may see what is decided where a user is handed out.
+#[derive(Debug)]
+pub struct UserLoader {
+    db: Arc<Database>,
+}
+
+/// The loader for the whole schema.
+pub fn user_loader(db: Arc<Database>) -> DataLoader<UserLoader> {
+    DataLoader::new(
+        UserLoader { db },
+        TokioSpawner::current(),
+        TokioTimer::default(),
+    )
+    .delay(Duration::ZERO)
+}
+
+/// A user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ById(pub(crate) Uuid);
+
+impl Loader<ById> for UserLoader {
+    type Value = user::Model;
+    type Error = DbErr;
+
+    async fn load(&self, keys: &[ById]) -> Result<HashMap<ById, user::Model>, DbErr> {
+        yield_to_siblings().await;
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let rows = repository::list_users(self.db.read(), padded(&ids)).await?;
+        Ok(rows.into_iter().map(|row| (ById(row.id), row)).collect())
+    }
+}
+
+/// Whether a user has a WeChat identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct IsWechatLinked(pub(crate) Uuid);
+
+impl Loader<IsWechatLinked> for UserLoader {
+    type Value = bool;
+    type Error = DbErr;
+
+    async fn load(&self, keys: &[IsWechatLinked]) -> Result<HashMap<IsWechatLinked, bool>, DbErr> {
+        yield_to_siblings().await;
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let linked = repository::list_wechat_users(self.db.read(), padded(&ids)).await?;
+        let linked: HashSet<Uuid> = linked.into_iter().collect();
+        Ok(keys
+            .iter()
+            .map(|key| (*key, linked.contains(&key.0)))
+            .collect())
+    }
+}

@@ -1,0 +1,16 @@
+//! Accounts: registering, signing in by password or WeChat code, sessions and their tokens.
+//!
+//! Not here: what a signed-in user may do with scores or tasks; each feature decides that for itself.
+
+pub mod error;
+pub mod graphql;
+mod loader;
+mod password;
+mod repository;
+mod service;
+mod token;
+
+pub use error::IdentityError;
+pub use graphql::User;
+pub use loader::{UserLoader, user_loader};
+pub use service::{IdentityService, NewAccount, SignIn};
