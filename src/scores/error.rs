@@ -1,0 +1,44 @@
+//! What can go wrong with scores.
+
+use sea_orm::DbErr;
+
+use crate::platform::db::WriteError;
+use crate::platform::fault::Faults;
+
+/// Facts about a failed submission or query.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoreError {
+    /// No rubric of this slug that the caller may see.
+    #[error("no such rubric")]
+    NoSuchRubric,
+    /// The rubric takes no scores now.
+    #[error("the rubric is not open")]
+    RubricNotOpen,
+    /// The id was used for other content, or by somebody else.
+    #[error("the id was used before")]
+    IdConflict,
+    /// The input breaks its rules.
+    #[error("the input is not valid")]
+    Invalid(Faults),
+    /// The submission has no JSON form to make a digest of.
+    #[error(transparent)]
+    Digest(#[from] serde_json::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl From<Faults> for ScoreError {
+    fn from(faults: Faults) -> Self {
+        Self::Invalid(faults)
+    }
+}
+
+impl WriteError for ScoreError {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Rules of scores: one method a use case.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::entity::rubric::RubricState;
+use crate::entity::{grade, rubric, score};
+use crate::graphql::pagination::{Page, Slice};
+use crate::platform::clock::Clock;
+use crate::platform::db::{Database, is_unique_violation};
+use crate::platform::digest::content_digest;
+use crate::platform::fault::{Faults, Rule};
+use crate::platform::id::{new_id, parse_id};
+use crate::platform::locale::Message;
+use crate::platform::viewer::Viewer;
+use crate::scores::error::ScoreError;
+use crate::scores::repository::{self, ScoreCursor, ScoreFilter};
+use crate::scores::rubric::{
+    CheckedGrade, GradeDraft, check_account_number, check_grades, is_open, total,
+};
+
+/// A submission as a client sends it.
+#[derive(Debug, Clone)]
+pub struct NewScore {
+    /// Made by the client, so that a repetition is recognised.
+    pub id: Option<String>,
+    /// Slug of the rubric.
+    pub rubric: String,
+    /// The account that the grades are about.
+    pub account_number: String,
+    /// One per criterion, any order.
+    pub grades: Vec<GradeDraft>,
+}
+
+/// Scores and the rubrics they follow.
+pub struct ScoreService {
+    db: Arc<Database>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ScoreService {
+    /// The service for one server.
+    pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
+        Self { db, clock }
+    }
+
+    /// Stores a submission. A repetition with the same id and content answers the stored score, whatever has become of the
+    /// rubric since.
+    ///
+    /// # Errors
+    /// `NoSuchRubric`, `RubricNotOpen`, `Invalid`, `IdConflict`.
+    pub async fn submit(&self, viewer: &Viewer, new: NewScore) -> Result<score::Model, ScoreError> {
+        let new = normalise(new);
+        let digest = digest(&new)?;
+        let id = match &new.id {
+            None => new_id(),
+            Some(text) => {
+                let Some(id) = parse_id(text) else {
+                    let mut faults = Faults::under(&["input"]);
+                    let expected = Message::new("应为带连字符的 UUID", "a UUID with hyphens");
+                    faults.add(&["id"], Rule::Malformed { expected });
+                    return Err(faults.into());
+                };
+                if let Some(score) = self.find_repeated(viewer, id, &digest).await? {
+                    return Ok(score);
+                }
+                id
+            }
+        };
+        let rubric = self
+            .find_rubric(Some(viewer), &new.rubric)
+            .await?
+            .ok_or(ScoreError::NoSuchRubric)?;
+        let now = self.clock.now();
+        if !is_open(&rubric, now) {
+            return Err(ScoreError::RubricNotOpen);
+        }
+        let criteria = repository::list_criteria(self.db.read(), vec![rubric.id]).await?;
+        let mut faults = Faults::under(&["input"]);
+        let account_number = check_account_number(&mut faults, &new.account_number);
+        let grades = check_grades(&mut faults, &criteria, &new.grades);
+        faults.check(())?;
+        let row = score::Model {
+            id,
+            rubric_id: rubric.id,
+            user_id: Some(viewer.user_id),
+            account_number,
+            total: total(&criteria, &grades),
+            content_digest: digest,
+            submitted_at: now,
+            updated_at: now,
+        };
+        self.insert(viewer, row, grades).await
+    }
+
+    async fn insert(
+        &self,
+        viewer: &Viewer,
+        row: score::Model,
+        grades: Vec<CheckedGrade>,
+    ) -> Result<score::Model, ScoreError> {
+        let grades: Vec<_> = grades
+            .into_iter()
+            .map(|checked| grade::Model {
+                score_id: row.id,
+                criterion_id: checked.criterion_id,
+                grade: checked.grade,
+                comment: checked.comment,
+            })
+            .collect();
+        let stored = row.clone();
+        let result = self
+            .db
+            .write(move |tx| {
+                let (row, grades) = (stored.clone(), grades.clone());
+                Box::pin(async move {
+                    Ok::<_, ScoreError>(repository::insert_score(tx, row, grades).await?)
+                })
+            })
+            .await;
+        match result {
+            // The same id came twice at once, and the other request was first.
+            Err(ScoreError::Database(error)) if is_unique_violation(&error) => self
+                .find_repeated(viewer, row.id, &row.content_digest)
+                .await?
+                .ok_or(error.into()),
+            other => other.map(|()| row),
+        }
+    }
+
+    async fn find_repeated(
+        &self,
+        viewer: &Viewer,
+        id: Uuid,
+        digest: &str,
+    ) -> Result<Option<score::Model>, ScoreError> {
+        match repository::find_any_score(self.db.read(), id).await? {
+            Some(score)
+                if score.user_id != Some(viewer.user_id) || score.content_digest != digest =>
+            {
+                Err(ScoreError::IdConflict)
+            }
+            known => Ok(known),
+        }
+    }
+
+    /// A rubric by its slug; drafts are for administrators.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn find_rubric(
+        &self,
+        viewer: Option<&Viewer>,
+        slug: &str,
+    ) -> Result<Option<rubric::Model>, ScoreError> {
+        let rubric = repository::find_rubric_by_slug(self.db.read(), slug).await?;
+        Ok(rubric.filter(|rubric| is_visible(viewer, rubric)))
+    }
+
+    /// A rubric by its id; drafts are for administrators.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn find_rubric_by_id(
+        &self,
+        viewer: Option<&Viewer>,
+        id: Uuid,
+    ) -> Result<Option<rubric::Model>, ScoreError> {
+        let rubric = repository::list_rubrics(self.db.read(), vec![id])
+            .await?
+            .pop();
+        Ok(rubric.filter(|rubric| is_visible(viewer, rubric)))
+    }
+
+    /// A score that the caller submitted, or any for an administrator.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn find(
+        &self,
+        viewer: &Viewer,
+        id: Uuid,
+    ) -> Result<Option<score::Model>, ScoreError> {
+        Ok(repository::find_score(self.db.read(), scope(viewer), id).await?)
+    }
+
+    /// A page of the caller's scores, or of all for an administrator, newest first.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub(crate) async fn list(
+        &self,
+        viewer: &Viewer,
+        filter: &ScoreFilter,
+        page: &Page<ScoreCursor>,
+    ) -> Result<Slice<score::Model>, ScoreError> {
+        let rows = repository::list_scores(self.db.read(), &scoped(viewer, filter), page).await?;
+        Ok(page.slice(rows))
+    }
+
+    /// How many scores [`ScoreService::list`] would find in all.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn count(&self, viewer: &Viewer, filter: &ScoreFilter) -> Result<u64, ScoreError> {
+        Ok(repository::count_scores(self.db.read(), &scoped(viewer, filter)).await?)
+    }
+}
+
+/// Everyone but administrators sees their own.
+fn scope(viewer: &Viewer) -> Option<Uuid> {
+    (!viewer.is_admin()).then_some(viewer.user_id)
+}
+
+fn scoped(viewer: &Viewer, filter: &ScoreFilter) -> ScoreFilter {
+    ScoreFilter {
+        owner: scope(viewer),
+        ..filter.clone()
+    }
+}
+
+fn is_visible(viewer: Option<&Viewer>, rubric: &rubric::Model) -> bool {
+    rubric.state != RubricState::Draft || viewer.is_some_and(Viewer::is_admin)
+}
+
+fn normalise(mut new: NewScore) -> NewScore {
+    new.rubric = new.rubric.trim().to_owned();
+    new.account_number = new.account_number.trim().to_owned();
+    for grade in &mut new.grades {
+        grade.criterion = grade.criterion.trim().to_owned();
+        grade.comment = grade
+            .comment
+            .take()
+            .map(|comment| comment.trim().to_owned())
+            .filter(|comment| !comment.is_empty());
+    }
+    new
+}
+
+/// The same for the same content in whatever order the grades came.
+fn digest(new: &NewScore) -> Result<String, serde_json::Error> {
+    let mut grades = new.grades.clone();
+    grades.sort();
+    content_digest(&(&new.rubric, &new.account_number, grades))
+}
