@@ -1,0 +1,427 @@
+//! Rules of tasks: one method a use case.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
+use uuid::Uuid;
+
+use crate::entity::task::{self, Tags, TaskPriority, TaskStatus};
+use crate::graphql::pagination::{Page, Slice};
+use crate::platform::clock::Clock;
+use crate::platform::db::{Database, is_unique_violation};
+use crate::platform::digest::content_digest;
+use crate::platform::fault::{Faults, Rule};
+use crate::platform::id::{new_id, parse_id};
+use crate::platform::locale::Message;
+use crate::platform::patch::Patch;
+use crate::platform::viewer::Viewer;
+use crate::tasks::error::TaskError;
+use crate::tasks::filter::{SEPARATOR, TaskCursor, TaskFilter, TaskOrder};
+use crate::tasks::repository;
+
+const TITLE_MAX: usize = 200;
+const NOTES_MAX: usize = 10_000;
+const TAGS_MAX: usize = 20;
+const TAG_MAX: usize = 30;
+/// Most tasks that one call changes.
+const BULK_MAX: usize = 100;
+
+/// A task as a client creates it.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Made by the client, so that a repetition is recognised.
+    pub id: Option<String>,
+    /// One line.
+    pub title: String,
+    /// Several lines.
+    pub notes: Option<String>,
+    /// Where to start.
+    pub status: TaskStatus,
+    /// How much it matters.
+    pub priority: TaskPriority,
+    /// In the order to keep.
+    pub tags: Vec<String>,
+    /// When it should be done.
+    pub due_at: Option<DateTime<Utc>>,
+    /// When to remind.
+    pub remind_at: Option<DateTime<Utc>>,
+}
+
+/// What to change of a task.
+#[derive(Debug, Clone, Default)]
+pub struct TaskPatch {
+    /// The version that the client knows, to be told when it is not the newest.
+    pub version: Option<i32>,
+    /// Cannot be cleared.
+    pub title: Patch<String>,
+    /// Several lines.
+    pub notes: Patch<String>,
+    /// Cannot be cleared.
+    pub status: Patch<TaskStatus>,
+    /// Cannot be cleared.
+    pub priority: Patch<TaskPriority>,
+    /// Cleared means none.
+    pub tags: Patch<Vec<String>>,
+    /// When it should be done.
+    pub due_at: Patch<DateTime<Utc>>,
+    /// When to remind.
+    pub remind_at: Patch<DateTime<Utc>>,
+}
+
+/// Tasks.
+pub struct TaskService {
+    db: Arc<Database>,
+    clock: Arc<dyn Clock>,
+}
+
+impl TaskService {
+    /// The service for one server.
+    pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
+        Self { db, clock }
+    }
+
+    /// Whether the due time of a task that is not done has passed.
+    pub fn is_overdue(&self, task: &task::Model) -> bool {
+        task.status != TaskStatus::Done
+            && task.due_at.is_some_and(|due_at| due_at < self.clock.now())
+    }
+
+    /// Creates a task. A repetition with the same id and content answers the task as it is now.
+    ///
+    /// # Errors
+    /// `Invalid`, `IdConflict`.
+    pub async fn create(&self, viewer: &Viewer, new: NewTask) -> Result<task::Model, TaskError> {
+        let mut faults = Faults::under(&["input"]);
+        let id = match &new.id {
+            Some(text) => parse_id(text).unwrap_or_else(|| {
+                let expected = Message::new("应为带连字符的 UUID", "a UUID with hyphens");
+                faults.add(&["id"], Rule::Malformed { expected });
+                Uuid::nil()
+            }),
+            None => new_id(),
+        };
+        let title = faults.line(&["title"], &new.title, 1, TITLE_MAX);
+        let notes = faults.block(
+            &["notes"],
+            new.notes.as_deref().unwrap_or_default(),
+            NOTES_MAX,
+        );
+        let tags = check_tags(&mut faults, &new.tags);
+        faults.check(())?;
+        let now = self.clock.now();
+        let content = (
+            (&title, &notes, new.status as u8, new.priority as u8, &tags),
+            (new.due_at, new.remind_at),
+        );
+        let row = task::Model {
+            id,
+            owner_id: viewer.user_id,
+            tags_key: tags_key(&tags),
+            search_text: search_text(&title, notes.as_deref()),
+            creation_digest: content_digest(&content)?,
+            title,
+            notes,
+            status: new.status,
+            priority: new.priority,
+            tags,
+            due_at: new.due_at,
+            remind_at: new.remind_at,
+            completed_at: (new.status == TaskStatus::Done).then_some(now),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let stored = row.clone();
+        let result = self
+            .db
+            .write(move |tx| {
+                let row = stored.clone();
+                Box::pin(async move { Ok::<_, TaskError>(repository::insert(tx, row).await?) })
+            })
+            .await;
+        match result {
+            Err(TaskError::Database(error)) if new.id.is_some() && is_unique_violation(&error) => {
+                match repository::find_any(self.db.read(), id).await? {
+                    Some(task)
+                        if task.owner_id == viewer.user_id
+                            && task.creation_digest == row.creation_digest =>
+                    {
+                        Ok(task)
+                    }
+                    Some(_) => Err(TaskError::IdConflict),
+                    None => Err(error.into()),
+                }
+            }
+            other => other.map(|()| row),
+        }
+    }
+
+    /// Changes a task of the caller. A change that changes nothing keeps the version.
+    ///
+    /// # Errors
+    /// `NotFound`, `VersionConflict`, `Invalid`.
+    pub async fn update(
+        &self,
+        viewer: &Viewer,
+        id: &str,
+        patch: TaskPatch,
+    ) -> Result<task::Model, TaskError> {
+        let patch = check_patch(patch)?;
+        let id = parse_id(id).ok_or(TaskError::NotFound(None))?;
+        let (owner, now) = (viewer.user_id, self.clock.now());
+        self.db
+            .write(move |tx| {
+                let patch = patch.clone();
+                Box::pin(async move { update_one(tx, owner, id, patch, now).await })
+            })
+            .await
+    }
+
+    /// Deletes a task of the caller; returns its id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete(&self, viewer: &Viewer, id: &str) -> Result<Uuid, TaskError> {
+        let id = parse_id(id).ok_or(TaskError::NotFound(None))?;
+        let owner = viewer.user_id;
+        let is_deleted = self
+            .db
+            .write(move |tx| {
+                Box::pin(
+                    async move { Ok::<_, TaskError>(repository::delete(tx, owner, id).await?) },
+                )
+            })
+            .await?;
+        if is_deleted {
+            Ok(id)
+        } else {
+            Err(TaskError::NotFound(None))
+        }
+    }
+
+    /// Marks tasks of the caller as done, all or none; returns them in the order asked for, each once. A task that is done
+    /// already stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound` with the paths of the ids, `Invalid` for more than 100.
+    pub async fn complete(
+        &self,
+        viewer: &Viewer,
+        ids: &[String],
+    ) -> Result<Vec<task::Model>, TaskError> {
+        if ids.len() > BULK_MAX {
+            let mut faults = Faults::under(&["input"]);
+            faults.add(&["ids"], Rule::TooLong { max: BULK_MAX });
+            return Err(faults.into());
+        }
+        let ids: Vec<Option<Uuid>> = ids.iter().map(|id| parse_id(id)).collect();
+        let (owner, now) = (viewer.user_id, self.clock.now());
+        self.db
+            .write(move |tx| {
+                let ids = ids.clone();
+                Box::pin(async move { complete_all(tx, owner, ids, now).await })
+            })
+            .await
+    }
+
+    /// A task of the caller.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn find(&self, viewer: &Viewer, id: Uuid) -> Result<Option<task::Model>, TaskError> {
+        Ok(repository::find(self.db.read(), viewer.user_id, id).await?)
+    }
+
+    /// A page of the caller's tasks.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub(crate) async fn list(
+        &self,
+        viewer: &Viewer,
+        filter: &TaskFilter,
+        order: TaskOrder,
+        page: &Page<TaskCursor>,
+    ) -> Result<Slice<task::Model>, TaskError> {
+        let now = self.clock.now();
+        let rows =
+            repository::list(self.db.read(), viewer.user_id, filter, order, page, now).await?;
+        Ok(page.slice(rows))
+    }
+
+    /// How many of the caller's tasks match.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn count(&self, viewer: &Viewer, filter: &TaskFilter) -> Result<u64, TaskError> {
+        let now = self.clock.now();
+        Ok(repository::count(self.db.read(), viewer.user_id, filter, now).await?)
+    }
+}
+
+/// At most 20 tags of 1 to 30 characters, none twice without regard to case.
+fn check_tags(faults: &mut Faults, tags: &[String]) -> Tags {
+    if tags.len() > TAGS_MAX {
+        faults.add(&["tags"], Rule::TooLong { max: TAGS_MAX });
+        return Tags::default();
+    }
+    let mut seen = HashSet::new();
+    let mut checked = Vec::with_capacity(tags.len());
+    for (index, tag) in tags.iter().enumerate() {
+        let index = index.to_string();
+        let tag = faults.line(&["tags", &index], tag, 1, TAG_MAX);
+        if !seen.insert(tag.to_lowercase()) {
+            faults.add(&["tags", &index], Rule::Duplicate);
+        }
+        checked.push(tag);
+    }
+    Tags(checked)
+}
+
+/// The tags in lower case, each between separators.
+fn tags_key(tags: &Tags) -> String {
+    if tags.0.is_empty() {
+        return String::new();
+    }
+    let mut key = String::from(SEPARATOR);
+    for tag in &tags.0 {
+        key.push_str(&tag.to_lowercase());
+        key.push(SEPARATOR);
+    }
+    key
+}
+
+/// What a search looks through.
+fn search_text(title: &str, notes: Option<&str>) -> String {
+    let notes = notes.unwrap_or_default();
+    format!("{title}{SEPARATOR}{notes}").to_lowercase()
+}
+
+/// Checks the values that do not depend on the stored task, and trims them.
+fn check_patch(mut patch: TaskPatch) -> Result<TaskPatch, TaskError> {
+    let mut faults = Faults::under(&["input"]);
+    for (field, is_cleared) in [
+        ("title", patch.title == Patch::Clear),
+        ("status", patch.status == Patch::Clear),
+        ("priority", patch.priority == Patch::Clear),
+    ] {
+        if is_cleared {
+            faults.add(&[field], Rule::NotNullable);
+        }
+    }
+    if let Patch::Set(title) = &mut patch.title {
+        *title = faults.line(&["title"], title, 1, TITLE_MAX);
+    }
+    if let Patch::Set(notes) = &patch.notes {
+        patch.notes = match faults.block(&["notes"], notes, NOTES_MAX) {
+            Some(notes) => Patch::Set(notes),
+            None => Patch::Clear,
+        };
+    }
+    if let Patch::Set(tags) = &mut patch.tags {
+        *tags = check_tags(&mut faults, tags).0;
+    }
+    Ok(faults.check(patch)?)
+}
+
+async fn update_one(
+    tx: &DatabaseTransaction,
+    owner: Uuid,
+    id: Uuid,
+    patch: TaskPatch,
+    now: DateTime<Utc>,
+) -> Result<task::Model, TaskError> {
+    let task = repository::list_for_update(tx, owner, vec![id])
+        .await?
+        .pop()
+        .ok_or(TaskError::NotFound(None))?;
+    if patch.version.is_some_and(|version| version != task.version) {
+        return Err(TaskError::VersionConflict {
+            current: task.version,
+        });
+    }
+    let changed = apply(task.clone(), patch, now);
+    if changed == task {
+        return Ok(task);
+    }
+    let changed = task::Model {
+        version: task.version + 1,
+        updated_at: now,
+        ..changed
+    };
+    repository::update(tx, changed.clone()).await?;
+    Ok(changed)
+}
+
+/// `task` with the values of `patch`, the derived columns among them.
+fn apply(mut task: task::Model, patch: TaskPatch, now: DateTime<Utc>) -> task::Model {
+    if let Patch::Set(title) = patch.title {
+        task.title = title;
+    }
+    task.notes = patch.notes.apply(task.notes);
+    if let Patch::Set(priority) = patch.priority {
+        task.priority = priority;
+    }
+    if let Some(tags) = match patch.tags {
+        Patch::Keep => None,
+        Patch::Clear => Some(Vec::new()),
+        Patch::Set(tags) => Some(tags),
+    } {
+        task.tags = Tags(tags);
+        task.tags_key = tags_key(&task.tags);
+    }
+    task.due_at = patch.due_at.apply(task.due_at);
+    task.remind_at = patch.remind_at.apply(task.remind_at);
+    if let Patch::Set(status) = patch.status {
+        task.completed_at = match status {
+            TaskStatus::Done => task.completed_at.or(Some(now)),
+            _ => None,
+        };
+        task.status = status;
+    }
+    task.search_text = search_text(&task.title, task.notes.as_deref());
+    task
+}
+
+async fn complete_all(
+    tx: &DatabaseTransaction,
+    owner: Uuid,
+    ids: Vec<Option<Uuid>>,
+    now: DateTime<Utc>,
+) -> Result<Vec<task::Model>, TaskError> {
+    let known: Vec<Uuid> = ids.iter().flatten().copied().collect();
+    let mut tasks = repository::list_for_update(tx, owner, known).await?;
+    let mut faults = Faults::under(&["input"]);
+    let mut ordered = Vec::with_capacity(tasks.len());
+    let mut seen = HashSet::new();
+    for (index, id) in ids.iter().enumerate() {
+        match tasks.iter().position(|task| Some(task.id) == *id) {
+            Some(place) => ordered.push(tasks.swap_remove(place)),
+            None if id.is_some_and(|id| seen.contains(&id)) => {}
+            None => faults.add(&["ids", &index.to_string()], Rule::Unknown),
+        }
+        seen.extend(*id);
+    }
+    if !faults.is_empty() {
+        return Err(TaskError::NotFound(Some(faults)));
+    }
+    let open: Vec<Uuid> = ordered
+        .iter()
+        .filter(|task| task.status != TaskStatus::Done)
+        .map(|task| task.id)
+        .collect();
+    if !open.is_empty() {
+        repository::complete(tx, owner, open, now).await?;
+    }
+    for task in &mut ordered {
+        if task.status != TaskStatus::Done {
+            task.status = TaskStatus::Done;
+            task.completed_at = Some(now);
+            task.updated_at = now;
+            task.version += 1;
+        }
+    }
+    Ok(ordered)
+}
