@@ -1,0 +1,95 @@
+//! What `wegraph dev` refuses: it has a simulated sign-in, so nobody but the developer at this machine may reach it.
+
+use std::net::IpAddr;
+
+use axum::extract::{Extension, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::graphql::error::{ApiError, ErrorCode};
+use crate::http::reply;
+use crate::http::router::RequestId;
+use crate::platform::locale::Message;
+
+/// Headers that proxies and tunnels add.
+const FORWARDED: [&str; 7] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+];
+
+/// Refuses requests that came through a proxy or a tunnel, and those that name another host: a page of some site whose
+/// name was made to point here (DNS rebinding).
+pub(crate) async fn guard(
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let host = request
+        .uri()
+        .host()
+        .or_else(|| headers.get(header::HOST)?.to_str().ok());
+    let reason = if is_forwarded(headers) {
+        Message::new(
+            "wegraph dev 只接受本机直接发来的请求；对外服务请用 wegraph serve",
+            "wegraph dev takes no forwarded requests; use wegraph serve",
+        )
+    } else if !host.is_some_and(is_loopback) {
+        Message::new(
+            "wegraph dev 只接受发往 localhost 的请求；对外服务请用 wegraph serve",
+            "wegraph dev takes requests to localhost only; use wegraph serve",
+        )
+    } else {
+        return next.run(request).await;
+    };
+    let error = ApiError::new(ErrorCode::Forbidden).with_message(reason);
+    reply::refusal(StatusCode::FORBIDDEN, error, headers, &request_id)
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    FORWARDED.iter().any(|name| headers.contains_key(*name))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_names_of_this_machine() {
+        for host in [
+            "localhost",
+            "LOCALHOST:8000",
+            "127.0.0.1:8000",
+            "127.9.9.9",
+            "[::1]:8000",
+            "[::1]",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.com",
+            "localhost.example.com:8000",
+            "192.168.1.2",
+            "[::2]",
+            "127.0.0.1.nip.io",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

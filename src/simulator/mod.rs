@@ -1,0 +1,3 @@
+//! Stand-ins for the platforms, over real HTTP on loopback. Only `wegraph dev` and the tests start them.
+
+pub mod wechat;

@@ -1,0 +1,380 @@
+//! The WeChat platform as far as this server uses it: code2Session, stable_token, getuserphonenumber.
+//!
+//! Answers as the real one does: failures with HTTP 200, JSON labelled text/plain, no `errcode` on success, messages that
+//! end in a changing rid. Codes work once and for five minutes.
+//!
+//! Codes that need not be issued: `sim-<name>-<nonce>` signs `<name>` in, once. `sim-error-<errcode>[-<nonce>]` is
+//! refused with that errcode; `sim-error-timeout`, `-html`, `-500`, `-empty` and `-close` are faults of the transport;
+//! `sim-busy<n>-<name>-<nonce>` is busy (-1) n times and then signs in. `sim-phone<number>-<nonce>` is a phone code.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+
+use crate::platform::clock::Clock;
+
+/// How long a code can be exchanged.
+const CODE_LIFE: TimeDelta = TimeDelta::minutes(5);
+/// How long an access token works.
+const TOKEN_LIFE: TimeDelta = TimeDelta::seconds(7200);
+/// In normal mode a token is replaced in its last minutes only.
+const TOKEN_OVERLAP: TimeDelta = TimeDelta::minutes(5);
+/// Longer than any client waits.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// A running simulator. It stops with the runtime it was started on.
+#[derive(Clone)]
+pub struct WechatSimulator(Arc<Inner>);
+
+struct Inner {
+    address: SocketAddr,
+    clock: Arc<dyn Clock>,
+    app_id: String,
+    app_secret: String,
+    state: Mutex<Book>,
+}
+
+/// What the platform remembers.
+#[derive(Default)]
+struct Book {
+    codes: HashMap<String, IssuedCode>,
+    used: HashSet<String>,
+    busy: HashMap<String, u32>,
+    token: Option<(String, DateTime<Utc>)>,
+    tokens: u64,
+    exchanges: u64,
+}
+
+struct IssuedCode {
+    app_id: String,
+    person: String,
+    issued_at: DateTime<Utc>,
+}
+
+/// What a code that was not issued asks for.
+enum Wish<'a> {
+    SignIn(&'a str),
+    Error(i64),
+    Fault(&'a str),
+    Busy(u32, &'a str),
+}
+
+impl WechatSimulator {
+    /// Starts listening on a free port of loopback.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn start(
+        app_id: &str,
+        app_secret: &str,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+        let this = Self(Arc::new(Inner {
+            address: listener.local_addr()?,
+            clock,
+            app_id: app_id.to_owned(),
+            app_secret: app_secret.to_owned(),
+            state: Mutex::default(),
+        }));
+        let router = Router::new()
+            .route("/sns/jscode2session", get(code_to_session))
+            .route("/cgi-bin/stable_token", post(stable_token))
+            .route("/wxa/business/getuserphonenumber", post(phone_number))
+            .with_state(this.clone());
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "The WeChat simulator stopped");
+            }
+        });
+        Ok(this)
+    }
+
+    /// Where it listens.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.0.address)
+    }
+
+    /// A code as `wx.login` would give it to `person`.
+    pub fn issue_code(&self, person: &str) -> String {
+        self.issue_code_of(&self.0.app_id, person)
+    }
+
+    /// A code of another mini-program.
+    pub fn issue_code_of(&self, app_id: &str, person: &str) -> String {
+        let code = format!(
+            "0{}",
+            BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 23]>())
+        );
+        let issued = IssuedCode {
+            app_id: app_id.to_owned(),
+            person: person.to_owned(),
+            issued_at: self.0.clock.now(),
+        };
+        self.book().codes.insert(code.clone(), issued);
+        code
+    }
+
+    /// How many exchanges have been asked for.
+    pub fn exchanges(&self) -> u64 {
+        self.book().exchanges
+    }
+
+    /// The openid of `person` in this mini-program.
+    pub fn openid(&self, person: &str) -> String {
+        openid(&self.0.app_id, person)
+    }
+
+    /// The session_key of `person`.
+    pub fn session_key(&self, person: &str) -> String {
+        let digest = Sha256::digest(format!("session_key {} {person}", self.0.app_id));
+        BASE64_STANDARD.encode(&digest[..16])
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // A test that panicked while holding the book left it as good as it was.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether appid and secret are ours; the errcode when not.
+    fn check_app(&self, app_id: Option<&str>, secret: Option<&str>) -> Result<(), i64> {
+        match (app_id, secret) {
+            (None | Some(""), _) => Err(41002),
+            (_, None | Some("")) => Err(41004),
+            (Some(id), _) if id != self.0.app_id => Err(40013),
+            (_, Some(secret)) if secret != self.0.app_secret => Err(40125),
+            _ => Ok(()),
+        }
+    }
+
+    /// Who a code belongs to. Uses it up.
+    fn redeem(&self, app_id: &str, code: &str) -> Result<String, Reply> {
+        let wish = wish(code);
+        let mut book = self.book();
+        book.exchanges += 1;
+        let person = match (book.codes.get(code), wish) {
+            (Some(issued), _) => {
+                if issued.app_id != app_id || self.0.clock.now() - issued.issued_at > CODE_LIFE {
+                    return Err(Reply::Errcode(40029));
+                }
+                issued.person.clone()
+            }
+            (None, Some(Wish::SignIn(person))) => person.to_owned(),
+            (None, Some(Wish::Busy(times, person))) => {
+                let seen = book.busy.entry(code.to_owned()).or_default();
+                if *seen < times {
+                    *seen += 1;
+                    return Err(Reply::Errcode(-1));
+                }
+                person.to_owned()
+            }
+            (None, Some(Wish::Error(errcode))) => return Err(Reply::Errcode(errcode)),
+            (None, Some(Wish::Fault(fault))) => return Err(Reply::Fault(fault.to_owned())),
+            (None, None) => return Err(Reply::Errcode(40029)),
+        };
+        if !book.used.insert(code.to_owned()) {
+            return Err(Reply::Errcode(40163));
+        }
+        Ok(person)
+    }
+
+    /// The current access token and the seconds it has left.
+    fn access_token(&self, is_forced: bool) -> (String, i64) {
+        let now = self.0.clock.now();
+        let mut book = self.book();
+        let current = book
+            .token
+            .clone()
+            .filter(|(_, ends)| !is_forced && *ends - now > TOKEN_OVERLAP);
+        let (token, ends) = current.unwrap_or_else(|| {
+            book.tokens += 1;
+            let random = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 48]>());
+            (format!("{}_{random}", book.tokens), now + TOKEN_LIFE)
+        });
+        book.token = Some((token.clone(), ends));
+        (token, (ends - now).num_seconds())
+    }
+}
+
+fn wish(code: &str) -> Option<Wish<'_>> {
+    let rest = code.strip_prefix("sim-")?;
+    if let Some(rest) = rest.strip_prefix("error-") {
+        let fault = match rest.strip_prefix('-') {
+            Some(_) => "-1",
+            None => rest.split('-').next()?,
+        };
+        return Some(fault.parse().map_or(Wish::Fault(fault), Wish::Error));
+    }
+    let (person, nonce) = rest.rsplit_once('-')?;
+    if person.is_empty() || nonce.is_empty() {
+        return None;
+    }
+    if let Some((times, person)) = person
+        .strip_prefix("busy")
+        .and_then(|rest| rest.split_once('-'))
+        .and_then(|(times, person)| Some((times.parse().ok()?, person)))
+    {
+        return Some(Wish::Busy(times, person));
+    }
+    Some(Wish::SignIn(person))
+}
+
+enum Reply {
+    Json(Value),
+    Errcode(i64),
+    Fault(String),
+}
+
+impl Reply {
+    async fn send(self) -> Response {
+        match self {
+            Self::Json(body) => plain(StatusCode::OK, body.to_string()),
+            Self::Errcode(errcode) => {
+                let random: [u8; 12] = rand::random();
+                let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+                let rid = format!("{}-{}-{}", &hex[..8], &hex[8..16], &hex[16..]);
+                let text = match errcode {
+                    -1 => "system error",
+                    40013 => "invalid appid",
+                    40029 => "invalid code",
+                    40125 => "invalid appsecret",
+                    40163 => "code been used",
+                    40226 => "code blocked",
+                    45009 => "reach max api daily quota limit",
+                    45011 => "api minute-quota reach limit, must slower, retry next minute",
+                    _ => "simulated error",
+                };
+                let body = json!({"errcode": errcode, "errmsg": format!("{text}, rid: {rid}")});
+                plain(StatusCode::OK, body.to_string())
+            }
+            Self::Fault(fault) => match fault.as_str() {
+                "timeout" => {
+                    tokio::time::sleep(SILENCE).await;
+                    plain(StatusCode::OK, String::new())
+                }
+                "html" => {
+                    let page = "<html><body>502 Bad Gateway</body></html>".to_owned();
+                    ([(header::CONTENT_TYPE, "text/html")], page).into_response()
+                }
+                "500" => plain(StatusCode::INTERNAL_SERVER_ERROR, "{}".to_owned()),
+                "close" => {
+                    let broken = futures_util::stream::once(async {
+                        Err::<String, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+                    });
+                    Body::from_stream(broken).into_response()
+                }
+                _ => plain(StatusCode::OK, String::new()),
+            },
+        }
+    }
+}
+
+fn plain(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/plain")], body).into_response()
+}
+
+/// 28 characters, different for each person and each mini-program.
+fn openid(app_id: &str, person: &str) -> String {
+    let digest = Sha256::digest(format!("openid {app_id} {person}"));
+    format!("o{}", &BASE64_URL_SAFE_NO_PAD.encode(digest)[..27])
+}
+
+async fn code_to_session(
+    State(simulator): State<WechatSimulator>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let get = |name: &str| query.get(name).map(String::as_str);
+    let reply = match (
+        simulator.check_app(get("appid"), get("secret")),
+        get("js_code"),
+        get("grant_type"),
+    ) {
+        (Err(errcode), ..) => Reply::Errcode(errcode),
+        (_, None | Some(""), _) => Reply::Errcode(41008),
+        (.., grant) if grant != Some("authorization_code") => Reply::Errcode(40002),
+        (_, Some(code), _) => match simulator.redeem(&simulator.0.app_id, code) {
+            Ok(person) => Reply::Json(json!({
+                "openid": simulator.openid(&person),
+                "session_key": simulator.session_key(&person),
+            })),
+            Err(reply) => reply,
+        },
+    };
+    reply.send().await
+}
+
+async fn stable_token(State(simulator): State<WechatSimulator>, body: String) -> Response {
+    let Ok(body) = serde_json::from_str::<Value>(&body) else {
+        return Reply::Errcode(47001).send().await;
+    };
+    let get = |name: &str| body.get(name).and_then(Value::as_str);
+    let force = body.get("force_refresh").unwrap_or(&Value::Bool(false));
+    let reply = match (
+        simulator.check_app(get("appid"), get("secret")),
+        force.as_bool(),
+    ) {
+        (Err(errcode), _) => Reply::Errcode(errcode),
+        (_, None) => Reply::Errcode(47001),
+        _ if get("grant_type") != Some("client_credential") => Reply::Errcode(40002),
+        (_, Some(is_forced)) => {
+            let (token, seconds) = simulator.access_token(is_forced);
+            Reply::Json(json!({"access_token": token, "expires_in": seconds}))
+        }
+    };
+    reply.send().await
+}
+
+async fn phone_number(
+    State(simulator): State<WechatSimulator>,
+    Query(query): Query<HashMap<String, String>>,
+    body: String,
+) -> Response {
+    let now = simulator.0.clock.now();
+    let token = simulator.book().token.clone();
+    let errcode = match (query.get("access_token"), token) {
+        (None, _) => Some(41001),
+        (Some(_), Some((_, ends))) if ends <= now => Some(42001),
+        (Some(given), Some((current, _))) if *given == current => None,
+        _ => Some(40001),
+    };
+    if let Some(errcode) = errcode {
+        return Reply::Errcode(errcode).send().await;
+    }
+    let Ok(Json(body)) = serde_json::from_str::<Value>(&body).map(Json) else {
+        return Reply::Errcode(47001).send().await;
+    };
+    let reply = match body.get("code").and_then(Value::as_str) {
+        None => Reply::Errcode(41008),
+        Some(code) => match simulator.redeem(&simulator.0.app_id, code) {
+            Ok(person) => match person.strip_prefix("phone") {
+                Some(number) => Reply::Json(json!({
+                    "errcode": 0,
+                    "errmsg": "ok",
+                    "phone_info": {
+                        "phoneNumber": number,
+                        "purePhoneNumber": number,
+                        "countryCode": "86",
+                        "watermark": {"timestamp": now.timestamp(), "appid": simulator.0.app_id},
+                    },
+                })),
+                None => Reply::Errcode(40029),
+            },
+            Err(reply) => reply,
+        },
+    };
+    reply.send().await
+}
