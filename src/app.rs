@@ -6,19 +6,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use migration::{Migrator, MigratorTrait};
-use sea_orm::DatabaseConnection;
+use sea_orm::{
+    DbBackend, DbErr, IntoDatabaseExecutor, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
 use tokio::net::TcpListener;
 
 use crate::clients::wechat::WechatClient;
 use crate::http::endpoint::Endpoint;
 use crate::http::router::{self, AppState};
-use crate::identity::{IdentityService, user_loader};
+use crate::identity::IdentityService;
 use crate::platform::clock::Clock;
 use crate::platform::config::{Config, DatabaseConfig};
 use crate::platform::db::{Database, lock_schema};
 use crate::platform::http_client;
 use crate::schema::{self, Services};
-use crate::scores::{ScoreService, score_loader};
+use crate::scores::ScoreService;
 use crate::tasks::TaskService;
 
 /// A server that is ready to listen.
@@ -46,11 +49,10 @@ impl App {
             identity: Arc::clone(&identity),
             scores: Arc::new(ScoreService::new(Arc::clone(&db), Arc::clone(&clock))),
             tasks: Arc::new(TaskService::new(Arc::clone(&db), clock)),
-            users: Arc::new(user_loader(Arc::clone(&db))),
-            score_parts: Arc::new(score_loader(Arc::clone(&db))),
         });
         let endpoint = Endpoint::new(
             schema,
+            Arc::clone(&db),
             Arc::clone(&identity),
             config.graphql.timeout,
             config.graphql.introspection,
@@ -87,39 +89,68 @@ impl App {
     }
 }
 
-/// Runs `work` on the only connection that may change the schema at this time.
+/// A change of the schema: how many migrations, all when absent.
+#[derive(Debug, Clone, Copy)]
+pub enum SchemaChange {
+    /// Apply pending ones, oldest first.
+    Up(Option<u32>),
+    /// Undo applied ones, newest first.
+    Down(Option<u32>),
+}
+
+/// Changes the schema. Of several processes that start at once one works and the others wait.
 ///
 /// # Errors
-/// When the database cannot be reached, or what `work` returns.
-pub async fn with_schema_lock<T>(
-    config: &DatabaseConfig,
-    work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, sea_orm::DbErr>,
-) -> Result<T, sea_orm::DbErr> {
+/// When the database cannot be reached or a migration fails.
+pub async fn change_schema(config: &DatabaseConfig, change: SchemaChange) -> Result<(), DbErr> {
     let connection = Database::connect_for_migrations(config).await?;
-    lock_schema(&connection).await?;
-    let result = work(&connection).await;
+    let result = if connection.get_database_backend() == DbBackend::Sqlite {
+        // SQLite has no named locks, but its DDL is transactional: all of it is one write.
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let transaction = connection.begin_with_options(options).await?;
+        apply(&transaction, change).await?;
+        transaction.commit().await
+    } else {
+        lock_schema(&connection).await?;
+        apply(&connection, change).await
+    };
     connection.close().await?;
     result
+}
+
+async fn apply<'c>(
+    connection: impl IntoDatabaseExecutor<'c>,
+    change: SchemaChange,
+) -> Result<(), DbErr> {
+    match change {
+        SchemaChange::Up(steps) => Migrator::up(connection, steps).await,
+        SchemaChange::Down(steps) => Migrator::down(connection, steps).await,
+    }
 }
 
 /// Applies all pending migrations.
 ///
 /// # Errors
-/// When the database cannot be reached or a migration fails.
-pub async fn migrate(config: &DatabaseConfig) -> Result<(), sea_orm::DbErr> {
-    with_schema_lock(config, async |connection| {
-        Migrator::up(connection, None).await
-    })
-    .await
+/// As [`change_schema`].
+pub async fn migrate(config: &DatabaseConfig) -> Result<(), DbErr> {
+    change_schema(config, SchemaChange::Up(None)).await
 }
 
-/// How many migrations are pending. Changes nothing.
+/// Each migration in order and whether it is applied. Changes nothing.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn pending_migrations(config: &DatabaseConfig) -> Result<usize, sea_orm::DbErr> {
+pub async fn migration_status(config: &DatabaseConfig) -> Result<Vec<(String, bool)>, DbErr> {
     let connection = Database::connect_for_migrations(config).await?;
     let pending = Migrator::get_pending_migrations_read_only(&connection).await;
     connection.close().await?;
-    Ok(pending?.len())
+    let pending = pending?;
+    let is_pending = |name: &str| pending.iter().any(|migration| migration.name() == name);
+    Ok(Migrator::migrations()
+        .iter()
+        .map(|migration| (migration.name().to_owned(), !is_pending(migration.name())))
+        .collect())
 }

@@ -1,6 +1,7 @@
 //! The commands: reads arguments and settings, calls the rest, says how it went.
 
 use std::fs;
+use std::future::Future;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,11 +10,10 @@ use anyhow::{Context, bail};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::{Args, Parser, Subcommand};
-use migration::{Migrator, MigratorTrait};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
-use crate::app::{self, App};
+use crate::app::{self, App, SchemaChange};
 use crate::identity::{IdentityError, NewAccount};
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::config::{Config, Purpose, Settings, Sources};
@@ -183,12 +183,13 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
     let app = App::new(&config, clock, true).await?;
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
+    let stop = stop_signal()?;
     say(&greeting(
         &format!("http://{address}"),
         &config,
         is_simulated,
     ))?;
-    app.serve(listener, stop_signal()).await?;
+    app.serve(listener, stop).await?;
     Ok(())
 }
 
@@ -253,7 +254,8 @@ async fn serve(sources: &Sources) -> anyhow::Result<()> {
     if config.database.migrate_on_start {
         app::migrate(&config.database).await?;
     } else {
-        let pending = app::pending_migrations(&config.database).await?;
+        let status = app::migration_status(&config.database).await?;
+        let pending = status.iter().filter(|(_, is_applied)| !is_applied).count();
         if pending > 0 {
             bail!(
                 "{pending} migrations are pending and database.migrate_on_start is off: run `wegraph migrate up`"
@@ -267,8 +269,9 @@ async fn serve(sources: &Sources) -> anyhow::Result<()> {
     }
     let app = App::new(&config, Arc::new(SystemClock), false).await?;
     let listener = listen(&config).await?;
+    let stop = stop_signal()?;
     tracing::info!(address = %listener.local_addr()?, "WeGraph is ready");
-    app.serve(listener, stop_signal()).await?;
+    app.serve(listener, stop).await?;
     tracing::info!("WeGraph has stopped");
     Ok(())
 }
@@ -279,50 +282,43 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {}", config.listen))
 }
 
-/// Done when the process is asked to end: Ctrl+C, or SIGTERM from a service manager.
-async fn stop_signal() {
-    let interrupt = async {
+/// Done when the process is asked to end: Ctrl+C, or SIGTERM from a service manager. Both are heeded from the call on,
+/// before anybody is told that the server is ready.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    let (mut interrupt, mut terminate) = {
+        use tokio::signal::unix::{SignalKind, signal};
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending::<()>().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
+    })
 }
 
 async fn migrate(config: &Config, action: MigrateAction) -> anyhow::Result<()> {
-    let text = app::with_schema_lock(&config.database, async |connection| {
-        match action {
-            MigrateAction::Up => Migrator::up(connection, None).await?,
-            MigrateAction::Down { steps } => Migrator::down(connection, Some(steps)).await?,
-            MigrateAction::Status => {}
+    match action {
+        MigrateAction::Up => app::change_schema(&config.database, SchemaChange::Up(None)).await?,
+        MigrateAction::Down { steps } => {
+            app::change_schema(&config.database, SchemaChange::Down(Some(steps))).await?;
         }
-        let pending = Migrator::get_pending_migrations_read_only(connection).await?;
-        let pending: Vec<&str> = pending.iter().map(|migration| migration.name()).collect();
-        let mut text = String::new();
-        for migration in Migrator::migrations() {
-            let state = match pending.contains(&migration.name()) {
-                true => "pending",
-                false => "applied",
-            };
-            text.push_str(&format!("{state}  {}\n", migration.name()));
-        }
-        Ok(text)
-    })
-    .await?;
+        MigrateAction::Status => {}
+    }
+    let mut text = String::new();
+    for (name, is_applied) in app::migration_status(&config.database).await? {
+        let state = if is_applied { "applied" } else { "pending" };
+        text.push_str(&format!("{state}  {name}\n"));
+    }
     say(&text)
 }
 

@@ -13,20 +13,20 @@ pub(crate) fn uuid(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).uuid().take()
 }
 
-/// A point in time in UTC.
+/// A point in time in UTC, stored without an offset.
 ///
-/// MySQL's TIMESTAMP ends in 2038 and drops fractions, so it gets DATETIME(6); the connection's time zone is UTC.
+/// MySQL's TIMESTAMP ends in 2038, and its DATETIME drops fractions unless told otherwise.
 pub(crate) fn timestamp(name: &'static str, manager: &SchemaManager<'_>) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     if manager.get_database_backend() == DbBackend::MySql {
-        column.custom("DATETIME(6)");
+        column.custom("DATETIME(3)");
     } else {
-        column.timestamp_with_time_zone();
+        column.date_time();
     }
     column
 }
 
-/// A text column that sorts and compares by code point, as `utf8mb4_bin` does on MySQL and `BINARY` on SQLite.
+/// A text column that sorts and compares by code point, as our collations do on MySQL and `BINARY` on SQLite.
 pub(crate) fn sortable_text(
     name: &'static str,
     length: u32,
@@ -42,12 +42,33 @@ pub(crate) fn sortable_text(
 }
 
 /// `CREATE TABLE IF NOT EXISTS`, on MySQL with full Unicode compared by code point.
-pub(crate) fn table(name: &'static str, manager: &SchemaManager<'_>) -> TableCreateStatement {
+pub(crate) async fn table(
+    name: &'static str,
+    manager: &SchemaManager<'_>,
+) -> Result<TableCreateStatement, DbErr> {
     let mut table = Table::create().table(name).if_not_exists().take();
     if manager.get_database_backend() == DbBackend::MySql {
-        table.character_set("utf8mb4").collate("utf8mb4_bin");
+        table
+            .character_set("utf8mb4")
+            .collate(binary_collation(manager).await?);
     }
-    table
+    Ok(table)
+}
+
+/// The collation that tells `a` from `A` and from `a ` with a trailing space: `utf8mb4_bin` ignores such spaces, and the two
+/// products have different names for the one that does not.
+async fn binary_collation(manager: &SchemaManager<'_>) -> Result<&'static str, DbErr> {
+    let mut version = Query::select().take();
+    version.expr_as(Expr::cust("VERSION()"), "version");
+    let row = manager.get_connection().query_one(&version).await?;
+    let version: String = row
+        .map(|row| row.try_get("", "version"))
+        .transpose()?
+        .unwrap_or_default();
+    Ok(match version.contains("MariaDB") {
+        true => "utf8mb4_nopad_bin",
+        false => "utf8mb4_0900_bin",
+    })
 }
 
 /// A foreign key from `column` to the `id` of `target`.

@@ -17,6 +17,7 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 table("users", manager)
+                    .await?
                     .col(id())
                     .col(ColumnDef::new("username").string_len(32))
                     // Lower case, so that one unique index means "without regard to case" on every engine.
@@ -55,6 +56,7 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 table("wechat_identities", manager)
+                    .await?
                     .col(id())
                     .col(uuid("user_id").not_null())
                     .col(ColumnDef::new("app_id").string_len(64).not_null())
@@ -90,6 +92,7 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 table("sessions", manager)
+                    .await?
                     .col(id())
                     .col(uuid("user_id").not_null())
                     .col(ColumnDef::new("refresh_hash").string_len(64).not_null())

@@ -17,6 +17,7 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 table("rubrics", manager)
+                    .await?
                     .col(id())
                     .col(sortable_text("slug", 64, manager).not_null())
                     .col(ColumnDef::new("title").string_len(200).not_null())
@@ -50,6 +51,7 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 table("criteria", manager)
+                    .await?
                     .col(id())
                     .col(uuid("rubric_id").not_null())
                     .col(ColumnDef::new("key").string_len(64).not_null())
@@ -90,6 +92,7 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 table("scores", manager)
+                    .await?
                     .col(id())
                     .col(uuid("rubric_id").not_null())
                     // Null once the author's account is gone: the score stays, without its author.
@@ -129,6 +132,7 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 table("grades", manager)
+                    .await?
                     .col(uuid("score_id").not_null())
                     .col(uuid("criterion_id").not_null())
                     .col(ColumnDef::new("grade").integer().not_null())

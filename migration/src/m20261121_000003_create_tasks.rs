@@ -17,6 +17,7 @@ impl MigrationTrait for Migration {
         manager
             .create_table(
                 table("tasks", manager)
+                    .await?
                     .col(id())
                     .col(uuid("owner_id").not_null())
                     .col(sortable_text("title", 200, manager).not_null())

@@ -27,7 +27,7 @@ impl MigrationTrait for Migration {
             Some(row) => row.try_get::<Uuid>("", "id")?,
             None => {
                 let id = Uuid::now_v7();
-                let now = Utc::now().trunc_subsecs(3);
+                let now = Utc::now().naive_utc().trunc_subsecs(3);
                 let insert = Query::insert()
                     .into_table("rubrics")
                     .columns([

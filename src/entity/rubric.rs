@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::platform::clock::Timestamp;
+
 /// Whether scores are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
@@ -51,14 +53,14 @@ pub struct Model {
     pub title: String,
     pub description: Option<String>,
     pub state: RubricState,
-    pub opens_at: Option<DateTimeUtc>,
-    pub closes_at: Option<DateTimeUtc>,
+    pub opens_at: Option<Timestamp>,
+    pub closes_at: Option<Timestamp>,
     pub submission_policy: SubmissionPolicy,
     pub edit_window_minutes: i32,
     pub aggregation: Aggregation,
     pub is_result_public: bool,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::platform::clock::Timestamp;
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "scores")]
@@ -13,8 +15,8 @@ pub struct Model {
     pub account_number: String,
     pub total: f64,
     pub content_digest: String,
-    pub submitted_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub submitted_at: Timestamp,
+    pub updated_at: Timestamp,
     #[sea_orm(belongs_to, from = "rubric_id", to = "id")]
     pub rubric: HasOne<super::rubric::Entity>,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]

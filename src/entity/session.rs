@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::platform::clock::Timestamp;
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sessions")]
@@ -12,10 +14,10 @@ pub struct Model {
     pub refresh_hash: String,
     pub previous_refresh_hash: Option<String>,
     pub user_agent: Option<String>,
-    pub created_at: DateTimeUtc,
-    pub last_used_at: DateTimeUtc,
-    pub expires_at: DateTimeUtc,
-    pub ended_at: Option<DateTimeUtc>,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
     pub user: HasOne<super::user::Entity>,
 }

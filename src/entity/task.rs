@@ -4,6 +4,8 @@ use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::platform::clock::Timestamp;
+
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
@@ -49,13 +51,13 @@ pub struct Model {
     pub tags: Tags,
     pub tags_key: String,
     pub search_text: String,
-    pub due_at: Option<DateTimeUtc>,
-    pub remind_at: Option<DateTimeUtc>,
-    pub completed_at: Option<DateTimeUtc>,
+    pub due_at: Option<Timestamp>,
+    pub remind_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
     pub version: i32,
     pub creation_digest: String,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
     #[sea_orm(belongs_to, from = "owner_id", to = "id")]
     pub owner: HasOne<super::user::Entity>,
 }

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::platform::clock::Timestamp;
+
 pub use crate::platform::viewer::Role;
 
 #[sea_orm::model]
@@ -20,8 +22,8 @@ pub struct Model {
     pub password_hash: Option<String>,
     pub role: Role,
     pub is_disabled: bool,
-    pub created_at: DateTimeUtc,
-    pub updated_at: DateTimeUtc,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::platform::clock::Timestamp;
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "wechat_identities")]
@@ -12,7 +14,7 @@ pub struct Model {
     pub app_id: String,
     pub openid: String,
     pub unionid: Option<String>,
-    pub created_at: DateTimeUtc,
+    pub created_at: Timestamp,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
     pub user: HasOne<super::user::Entity>,
 }

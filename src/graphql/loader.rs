@@ -1,5 +1,17 @@
 //! Batching: what all loaders share.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_graphql::dataloader::DataLoader;
+use async_graphql::futures_util::future::BoxFuture;
+use async_graphql::futures_util::task::{FutureObj, Spawn, SpawnError};
+use async_graphql::runtime::Timer;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use uuid::Uuid;
 
 /// Distinct keys, padded to the next power of two by repeating the last, so that the database sees a handful of statement
@@ -14,10 +26,61 @@ pub fn padded(keys: &[Uuid]) -> Vec<Uuid> {
     padded
 }
 
-/// Starts the batch after the other resolvers of the same level have run and added their keys.
-pub async fn yield_to_siblings() {
-    for _ in 0..3 {
-        tokio::task::yield_now().await;
+/// The batches that the loaders of one request are about to run.
+///
+/// As the spawner of a `DataLoader` it only collects them; [`BatchQueue::run`] starts them once the execution has nothing
+/// else to do, when every field of a level has asked for its keys. Another task would start too early on another core, and
+/// a timer too late: this takes exactly one statement a level, and waits for nothing.
+#[derive(Debug, Clone, Default)]
+pub struct BatchQueue(Arc<Mutex<Vec<FutureObj<'static, ()>>>>);
+
+impl BatchQueue {
+    /// A loader of the request that this queue belongs to.
+    pub fn loader<L>(&self, loader: L) -> DataLoader<L> {
+        DataLoader::new(loader, self.clone(), NoDelay).delay(Duration::ZERO)
+    }
+
+    /// Runs `execution` and the batches that it asks for.
+    pub async fn run<F: Future>(self, execution: F) -> F::Output {
+        let mut execution = pin!(execution);
+        let mut running = FuturesUnordered::new();
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(output) = execution.as_mut().poll(cx) {
+                    return Poll::Ready(output);
+                }
+                let started = std::mem::take(&mut *self.lock());
+                let has_new = !started.is_empty();
+                running.extend(started);
+                let mut has_finished = false;
+                while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {
+                    has_finished = true;
+                }
+                if !has_new && !has_finished {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<FutureObj<'static, ()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Spawn for BatchQueue {
+    fn spawn_obj(&self, batch: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+        self.lock().push(batch);
+        Ok(())
+    }
+}
+
+struct NoDelay;
+
+impl Timer for NoDelay {
+    fn delay(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

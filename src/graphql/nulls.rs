@@ -115,7 +115,7 @@ impl NullDefaults {
         }
     }
 
-    fn scrub_selections(&self, selections: &mut SelectionSet, variables: &Variables) {
+    fn scrub_selections(&self, selections: &mut SelectionSet, variables: &mut Variables) {
         for selection in &mut selections.items {
             match &mut selection.node {
                 Selection::Field(field) => {
@@ -160,7 +160,9 @@ impl NullDefaults {
         }
     }
 
-    fn scrub_literal(&self, type_name: &str, value: &mut Value, variables: &Variables) {
+    /// A null in a variable is left in its place and the variable itself taken away, as if it had not been sent: without
+    /// any use the declaration of the variable would be an error.
+    fn scrub_literal(&self, type_name: &str, value: &mut Value, variables: &mut Variables) {
         let Some(fields) = self.inputs.get(type_name) else {
             return;
         };
@@ -172,12 +174,15 @@ impl NullDefaults {
             }
             Value::Object(object) => {
                 object.retain(|name, value| {
-                    let is_null = match value {
-                        Value::Null => true,
-                        Value::Variable(name) => variables.get(name) == Some(&ConstValue::Null),
-                        _ => false,
-                    };
-                    !(is_null && drops_null(fields, name))
+                    if !drops_null(fields, name) {
+                        return true;
+                    }
+                    if let Value::Variable(name) = value
+                        && variables.get(name) == Some(&ConstValue::Null)
+                    {
+                        variables.remove(name);
+                    }
+                    *value != Value::Null
                 });
                 for (name, value) in object.iter_mut() {
                     if let Some(field) = fields.get(name.as_str()) {

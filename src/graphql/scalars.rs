@@ -1,14 +1,13 @@
 //! Scalars of the contract.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{Datelike, SecondsFormat, Utc};
+use chrono::{Datelike, SecondsFormat};
 
-use crate::platform::clock::to_millis;
+use crate::platform::clock::Timestamp;
 
-/// A point in time as RFC 3339 text, for example `2026-11-21T08:30:00.000Z`. Replies are in UTC with milliseconds; on
-/// input any offset is accepted and finer fractions are cut off. Years 1000 to 9999.
+/// A point in time in the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DateTime(pub chrono::DateTime<Utc>);
+pub struct DateTime(pub Timestamp);
 
 impl DateTime {
     fn from_text(text: &str) -> Option<Self> {
@@ -16,10 +15,12 @@ impl DateTime {
         // The range that every database here can store.
         (1000..=9999)
             .contains(&time.year())
-            .then(|| Self(to_millis(time)))
+            .then(|| Self(time.into()))
     }
 }
 
+/// A point in time as RFC 3339 text, for example `2026-11-21T08:30:00.000Z`. Replies are in UTC with milliseconds; on
+/// input any offset is accepted and finer fractions are cut off. Years 1000 to 9999.
 #[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -35,12 +36,12 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+        Value::String(self.0.utc().to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
 
-impl From<chrono::DateTime<Utc>> for DateTime {
-    fn from(time: chrono::DateTime<Utc>) -> Self {
+impl From<Timestamp> for DateTime {
+    fn from(time: Timestamp) -> Self {
         Self(time)
     }
 }

@@ -13,12 +13,14 @@ use tracing::Instrument;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode, code_of, finish};
 use crate::graphql::limits::is_shallow;
+use crate::graphql::loader::BatchQueue;
 use crate::graphql::nulls::NullDefaults;
 use crate::identity::IdentityService;
+use crate::platform::db::Database;
 use crate::platform::locale::Message;
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
-use crate::schema::{AppSchema, sdl};
+use crate::schema::{AppSchema, sdl, with_loaders};
 
 /// Executes requests of any transport.
 #[derive(Clone)]
@@ -26,6 +28,7 @@ pub struct Endpoint(Arc<Inner>);
 
 struct Inner {
     schema: AppSchema,
+    db: Arc<Database>,
     identity: Arc<IdentityService>,
     nulls: NullDefaults,
     timeout: Duration,
@@ -53,6 +56,7 @@ impl Endpoint {
     /// When the schema's own text does not parse, which a test rules out.
     pub fn new(
         schema: AppSchema,
+        db: Arc<Database>,
         identity: Arc<IdentityService>,
         timeout: Duration,
         introspection: bool,
@@ -60,6 +64,7 @@ impl Endpoint {
         Ok(Self(Arc::new(Inner {
             nulls: NullDefaults::new(&parse_schema(sdl())?),
             schema,
+            db,
             identity,
             timeout,
             introspection,
@@ -129,7 +134,9 @@ impl Endpoint {
             operation.name = %prepared.name,
             viewer.id = context.viewer.map(|viewer| tracing::field::display(viewer.user_id)),
         );
-        let execution = self.0.schema.execute(prepared.request.data(context));
+        let batches = BatchQueue::default();
+        let request = with_loaders(prepared.request.data(context), &self.0.db, &batches);
+        let execution = batches.run(self.0.schema.execute(request));
         let outcome =
             tokio::time::timeout(self.0.timeout, AssertUnwindSafe(execution).catch_unwind());
         let mut response = match outcome.instrument(span.clone()).await {

@@ -2,33 +2,28 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_graphql::dataloader::{DataLoader, Loader};
-use async_graphql::runtime::{TokioSpawner, TokioTimer};
+use async_graphql::dataloader::Loader;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::entity::user;
-use crate::graphql::loader::{padded, yield_to_siblings};
+use crate::graphql::loader::padded;
 use crate::identity::repository;
 use crate::platform::db::Database;
 
-/// Loads users, and what belongs to them, by id. Keys do not depend on the caller, so batches of several requests may mix;
-/// who may see what is decided where a user is handed out.
+/// Loads users, and what belongs to them, by id. Who may see what is
+/// decided where a user is handed out.
 #[derive(Debug)]
 pub struct UserLoader {
     db: Arc<Database>,
 }
 
-/// The loader for the whole schema.
-pub fn user_loader(db: Arc<Database>) -> DataLoader<UserLoader> {
-    DataLoader::new(
-        UserLoader { db },
-        TokioSpawner::current(),
-        TokioTimer::default(),
-    )
-    .delay(Duration::ZERO)
+impl UserLoader {
+    /// A loader that reads from `db`.
+    pub fn new(db: Arc<Database>) -> Self {
+        Self { db }
+    }
 }
 
 /// A user.
@@ -40,7 +35,6 @@ impl Loader<ById> for UserLoader {
     type Error = DbErr;
 
     async fn load(&self, keys: &[ById]) -> Result<HashMap<ById, user::Model>, DbErr> {
-        yield_to_siblings().await;
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = repository::list_users(self.db.read(), padded(&ids)).await?;
         Ok(rows.into_iter().map(|row| (ById(row.id), row)).collect())
@@ -56,7 +50,6 @@ impl Loader<IsWechatLinked> for UserLoader {
     type Error = DbErr;
 
     async fn load(&self, keys: &[IsWechatLinked]) -> Result<HashMap<IsWechatLinked, bool>, DbErr> {
-        yield_to_siblings().await;
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let linked = repository::list_wechat_users(self.db.read(), padded(&ids)).await?;
         let linked: HashSet<Uuid> = linked.into_iter().collect();

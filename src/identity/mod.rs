@@ -12,5 +12,5 @@ mod token;
 
 pub use error::IdentityError;
 pub use graphql::User;
-pub use loader::{UserLoader, user_loader};
+pub use loader::UserLoader;
 pub use service::{IdentityService, NewAccount, SignIn};

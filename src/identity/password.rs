@@ -61,14 +61,10 @@ fn is_common(password: &str) -> bool {
     is_usual_tail(&tail_digits) && (listed(head) || listed(&undo_substitutions(head)))
 }
 
-/// Nothing, a count from 1, one digit over and over, or a year.
+/// Up to four digits (a year, 520, 1314), a count from 1, or one digit over and over.
 fn is_usual_tail(digits: &str) -> bool {
-    "1234567890".starts_with(digits)
-        || digits
-            .chars()
-            .zip(digits.chars().skip(1))
-            .all(|(a, b)| a == b)
-        || (digits.len() == 4 && (digits.starts_with("19") || digits.starts_with("20")))
+    let mut pairs = digits.chars().zip(digits.chars().skip(1));
+    digits.len() <= 4 || "1234567890".starts_with(digits) || pairs.all(|(a, b)| a == b)
 }
 
 fn undo_substitutions(text: &str) -> String {

@@ -1,6 +1,5 @@
 //! SQL of accounts and sessions.
 
-use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
@@ -10,14 +9,15 @@ use uuid::Uuid;
 
 use crate::entity::user::Role;
 use crate::entity::{session, user, wechat_identity};
+use crate::platform::clock::Timestamp;
 use crate::platform::db::searchable;
 
 /// What decides whether an access token still counts.
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct SessionState {
     pub(crate) user_id: Uuid,
-    pub(crate) ended_at: Option<DateTime<Utc>>,
-    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) expires_at: Timestamp,
     pub(crate) role: Role,
     pub(crate) is_disabled: bool,
 }
@@ -85,7 +85,7 @@ pub(crate) async fn update_role(
     db: &impl ConnectionTrait,
     username_key: &str,
     role: Role,
-    now: DateTime<Utc>,
+    now: Timestamp,
 ) -> Result<bool, DbErr> {
     let result = user::Entity::update_many()
         .set(user::ActiveModel {
@@ -193,8 +193,8 @@ pub(crate) async fn update_refresh_hash(
     id: Uuid,
     old_hash: &str,
     new_hash: String,
-    now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
+    now: Timestamp,
+    expires_at: Timestamp,
 ) -> Result<bool, DbErr> {
     let result = session::Entity::update_many()
         .set(session::ActiveModel {
@@ -217,7 +217,7 @@ pub(crate) async fn end_sessions(
     db: &impl ConnectionTrait,
     user_id: Uuid,
     only: Option<Uuid>,
-    now: DateTime<Utc>,
+    now: Timestamp,
 ) -> Result<u64, DbErr> {
     let mut update = session::Entity::update_many()
         .col_expr(session::Column::EndedAt, Expr::value(now))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::identity::error::IdentityError;
 use crate::identity::password::{PasswordHasher, check_policy};
 use crate::identity::repository;
 use crate::identity::token::{TokenSigner, hash_refresh_token, new_refresh_token};
-use crate::platform::clock::Clock;
+use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::AuthConfig;
 use crate::platform::db::{Database, is_unique_violation};
 use crate::platform::fault::{Faults, Rule};
@@ -48,11 +48,11 @@ pub struct SignIn {
     /// JWT for the `Authorization` header.
     pub access_token: String,
     /// When it ends.
-    pub access_token_expires_at: DateTime<Utc>,
+    pub access_token_expires_at: Timestamp,
     /// Opaque; good for one refresh.
     pub refresh_token: String,
     /// When it ends unless it is used before.
-    pub refresh_token_expires_at: DateTime<Utc>,
+    pub refresh_token_expires_at: Timestamp,
     /// Whether the account was made by this request.
     pub is_new_user: bool,
 }
@@ -458,7 +458,7 @@ impl IdentityService {
         let now = self.clock.now();
         let expires_at = (now + self.access_ttl).min(draft.row.expires_at);
         // The token counts in whole seconds; what we tell the client must not be later than that.
-        let expires_at = DateTime::from_timestamp(expires_at.timestamp(), 0).unwrap_or(expires_at);
+        let expires_at = Timestamp::from_millis(expires_at.seconds() * 1000).unwrap_or(expires_at);
         Ok(SignIn {
             access_token: self.tokens.sign(user.id, draft.row.id, now, expires_at)?,
             access_token_expires_at: expires_at,
@@ -513,7 +513,7 @@ fn check_email(faults: &mut Faults, email: &str) -> String {
 async fn find_or_create_wechat_user(
     tx: &DatabaseTransaction,
     wechat: WechatUser,
-    now: DateTime<Utc>,
+    now: Timestamp,
 ) -> Result<(user::Model, bool), IdentityError> {
     let known = repository::find_wechat_identity(tx, &wechat.app_id, &wechat.openid).await?;
     if let Some(identity) = known {
@@ -565,7 +565,7 @@ async fn rotate(
     tx: &DatabaseTransaction,
     old: &str,
     new: String,
-    now: DateTime<Utc>,
+    now: Timestamp,
     idle: TimeDelta,
     absolute: TimeDelta,
 ) -> Result<Refresh, IdentityError> {

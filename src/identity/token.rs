@@ -2,13 +2,14 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::identity::error::IdentityError;
+use crate::platform::clock::Timestamp;
 use crate::platform::config::AuthConfig;
 use crate::platform::digest::sha256_hex;
 use crate::platform::id::{new_id, parse_id};
@@ -73,17 +74,17 @@ impl TokenSigner {
         &self,
         user_id: Uuid,
         session_id: Uuid,
-        now: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
+        now: Timestamp,
+        expires_at: Timestamp,
     ) -> Result<String, IdentityError> {
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.audience.clone(),
             sub: user_id.to_string(),
             sid: session_id.to_string(),
-            iat: now.timestamp(),
-            nbf: now.timestamp(),
-            exp: expires_at.timestamp(),
+            iat: now.seconds(),
+            nbf: now.seconds(),
+            exp: expires_at.seconds(),
             jti: new_id().to_string(),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
@@ -94,15 +95,11 @@ impl TokenSigner {
     ///
     /// # Errors
     /// [`IdentityError::TokenInvalid`] for anything but a token of ours that has merely expired.
-    pub(crate) fn verify(
-        &self,
-        token: &str,
-        now: DateTime<Utc>,
-    ) -> Result<AccessToken, IdentityError> {
+    pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<AccessToken, IdentityError> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
             .map_err(|_| IdentityError::TokenInvalid)?
             .claims;
-        let latest = (now + TimeDelta::seconds(CLOCK_SKEW_SECONDS)).timestamp();
+        let latest = (now + TimeDelta::seconds(CLOCK_SKEW_SECONDS)).seconds();
         let (Some(user_id), Some(session_id)) = (parse_id(&claims.sub), parse_id(&claims.sid))
         else {
             return Err(IdentityError::TokenInvalid);
@@ -113,7 +110,7 @@ impl TokenSigner {
         Ok(AccessToken {
             user_id,
             session_id,
-            is_expired: claims.exp <= now.timestamp(),
+            is_expired: claims.exp <= now.seconds(),
         })
     }
 }

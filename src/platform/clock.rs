@@ -1,13 +1,75 @@
 //! The only reader of the time, so that a test can set it.
 
+use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use sea_orm::DeriveValueType;
 
-/// Tells the time, in UTC and whole milliseconds: what every database here can store exactly.
+/// A point in time, in UTC and whole milliseconds: what every database here stores exactly.
+///
+/// It goes to the database without an offset. MySQL's driver sends times that have one as TIMESTAMP, and the server turns
+/// those after 2038 into null without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
+pub struct Timestamp(NaiveDateTime);
+
+impl Timestamp {
+    /// The start of 1970.
+    pub const EPOCH: Self = Self(DateTime::UNIX_EPOCH.naive_utc());
+
+    /// From milliseconds since 1970; `None` far outside of history.
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        DateTime::from_timestamp_millis(millis).map(|time| Self(time.naive_utc()))
+    }
+
+    /// Milliseconds since 1970.
+    pub fn millis(self) -> i64 {
+        self.0.and_utc().timestamp_millis()
+    }
+
+    /// Whole seconds since 1970, as tokens count.
+    pub fn seconds(self) -> i64 {
+        self.0.and_utc().timestamp()
+    }
+
+    /// With its offset said.
+    pub fn utc(self) -> DateTime<Utc> {
+        self.0.and_utc()
+    }
+}
+
+/// Cuts to whole milliseconds; a leap second becomes the second after it.
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self::from_millis(time.timestamp_millis()).unwrap_or(Self(time.naive_utc()))
+    }
+}
+
+impl Add<TimeDelta> for Timestamp {
+    type Output = Self;
+
+    /// Stays at the end of time rather than to overflow.
+    fn add(self, delta: TimeDelta) -> Self {
+        Self(
+            self.0
+                .checked_add_signed(delta)
+                .unwrap_or(NaiveDateTime::MAX),
+        )
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = TimeDelta;
+
+    fn sub(self, earlier: Self) -> TimeDelta {
+        self.0 - earlier.0
+    }
+}
+
+/// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// The current time.
-    fn now(&self) -> DateTime<Utc>;
+    fn now(&self) -> Timestamp;
 }
 
 /// The clock of the machine.
@@ -19,8 +81,8 @@ impl Clock for SystemClock {
         clippy::disallowed_methods,
         reason = "this is the one place that reads the time"
     )]
-    fn now(&self) -> DateTime<Utc> {
-        to_millis(Utc::now())
+    fn now(&self) -> Timestamp {
+        Utc::now().into()
     }
 }
 
@@ -39,12 +101,7 @@ impl ShiftedClock {
 }
 
 impl Clock for ShiftedClock {
-    fn now(&self) -> DateTime<Utc> {
+    fn now(&self) -> Timestamp {
         SystemClock.now() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::SeqCst))
     }
-}
-
-/// Cuts a time to whole milliseconds; a leap second becomes the second after it.
-pub fn to_millis(time: DateTime<Utc>) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
 }

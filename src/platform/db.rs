@@ -427,7 +427,8 @@ pub async fn ping(connection: &DatabaseConnection) -> Result<(), DbErr> {
     connection.query_one_raw(statement).await.map(drop)
 }
 
-/// Takes the lock under which only one process at a time changes the schema; it ends with the connection.
+/// Takes the lock under which only one process at a time changes the schema of a database server; it ends with the
+/// connection. SQLite has none: there a write transaction serves.
 ///
 /// # Errors
 /// When the database does not grant it within a minute.
@@ -436,7 +437,6 @@ pub async fn lock_schema(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let sql = match backend {
         DbBackend::Postgres => "SELECT 1 FROM (SELECT pg_advisory_lock(7239871204)) AS locked",
         DbBackend::MySql => "SELECT GET_LOCK(CONCAT('wegraph_schema_', DATABASE()), 60)",
-        // One process owns an SQLite file, and each migration there is a transaction.
         _ => return Ok(()),
     };
     let row = connection

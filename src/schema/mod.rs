@@ -5,9 +5,11 @@ mod node;
 
 use std::sync::Arc;
 
-use async_graphql::dataloader::DataLoader;
-use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, Schema, SchemaBuilder};
+use async_graphql::{
+    EmptySubscription, MergedObject, Request, SDLExportOptions, Schema, SchemaBuilder,
+};
 
+use crate::graphql::loader::BatchQueue;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::identity::{IdentityService, UserLoader};
 use crate::platform::db::Database;
@@ -53,10 +55,6 @@ pub struct Services {
     pub scores: Arc<ScoreService>,
     /// Tasks.
     pub tasks: Arc<TaskService>,
-    /// Batched users.
-    pub users: Arc<DataLoader<UserLoader>>,
-    /// Batched parts of scores.
-    pub score_parts: Arc<DataLoader<ScoreLoader>>,
 }
 
 /// The schema with its services.
@@ -66,9 +64,14 @@ pub fn build(services: Services) -> AppSchema {
         .data(services.identity)
         .data(services.scores)
         .data(services.tasks)
-        .data(services.users)
-        .data(services.score_parts)
         .finish()
+}
+
+/// Gives `request` the loaders of every feature, whose batches `queue` runs.
+pub fn with_loaders(request: Request, db: &Arc<Database>, queue: &BatchQueue) -> Request {
+    request
+        .data(Arc::new(queue.loader(UserLoader::new(Arc::clone(db)))))
+        .data(Arc::new(queue.loader(ScoreLoader::new(Arc::clone(db)))))
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {

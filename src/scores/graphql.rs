@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use futures_util::future::try_join;
 
 use crate::entity::{criterion, grade, rubric, score};
 use crate::graphql::context::{locale, service, viewer, viewer_opt};
@@ -219,11 +220,14 @@ impl Score {
     /// One grade per criterion, in the order of the rubric.
     async fn grades(&self, ctx: &Context<'_>) -> Result<Vec<Grade>, ApiError> {
         let loader: &DataLoader<ScoreLoader> = service(ctx)?;
-        let grades = loader
-            .load_one(GradesOf(self.0.id))
-            .await?
-            .unwrap_or_default();
-        let criteria = criteria_of(ctx, self.0.rubric_id).await?;
+        // Both at once, so that each is one statement for all scores of the level.
+        let grades = async {
+            Ok(loader
+                .load_one(GradesOf(self.0.id))
+                .await?
+                .unwrap_or_default())
+        };
+        let (grades, criteria) = try_join(grades, criteria_of(ctx, self.0.rubric_id)).await?;
         Ok(criteria
             .iter()
             .filter_map(|criterion| {

@@ -2,32 +2,27 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_graphql::dataloader::{DataLoader, Loader};
-use async_graphql::runtime::{TokioSpawner, TokioTimer};
+use async_graphql::dataloader::Loader;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::entity::{criterion, grade, rubric};
-use crate::graphql::loader::{padded, yield_to_siblings};
+use crate::graphql::loader::padded;
 use crate::platform::db::Database;
 use crate::scores::repository;
 
-/// Loads rubrics, criteria and grades by id. Keys do not depend on the caller.
+/// Loads rubrics, criteria and grades by id.
 #[derive(Debug)]
 pub struct ScoreLoader {
     db: Arc<Database>,
 }
 
-/// The loader for the whole schema.
-pub fn score_loader(db: Arc<Database>) -> DataLoader<ScoreLoader> {
-    DataLoader::new(
-        ScoreLoader { db },
-        TokioSpawner::current(),
-        TokioTimer::default(),
-    )
-    .delay(Duration::ZERO)
+impl ScoreLoader {
+    /// A loader that reads from `db`.
+    pub fn new(db: Arc<Database>) -> Self {
+        Self { db }
+    }
 }
 
 /// A rubric.
@@ -47,7 +42,6 @@ impl Loader<RubricById> for ScoreLoader {
     type Error = DbErr;
 
     async fn load(&self, keys: &[RubricById]) -> Result<HashMap<RubricById, rubric::Model>, DbErr> {
-        yield_to_siblings().await;
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = repository::list_rubrics(self.db.read(), padded(&ids)).await?;
         Ok(rows
@@ -62,7 +56,6 @@ impl Loader<CriteriaOf> for ScoreLoader {
     type Error = DbErr;
 
     async fn load(&self, keys: &[CriteriaOf]) -> Result<HashMap<CriteriaOf, Self::Value>, DbErr> {
-        yield_to_siblings().await;
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = repository::list_criteria(self.db.read(), padded(&ids)).await?;
         Ok(grouped(keys, rows, |row| CriteriaOf(row.rubric_id)))
@@ -74,7 +67,6 @@ impl Loader<GradesOf> for ScoreLoader {
     type Error = DbErr;
 
     async fn load(&self, keys: &[GradesOf]) -> Result<HashMap<GradesOf, Self::Value>, DbErr> {
-        yield_to_siblings().await;
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = repository::list_grades(self.db.read(), padded(&ids)).await?;
         Ok(grouped(keys, rows, |row| GradesOf(row.score_id)))

@@ -11,5 +11,5 @@ mod service;
 
 pub use error::ScoreError;
 pub use graphql::{Rubric, Score};
-pub use loader::{ScoreLoader, score_loader};
+pub use loader::ScoreLoader;
 pub use service::ScoreService;

@@ -1,6 +1,5 @@
 //! SQL of rubrics and scores.
 
-use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
@@ -11,6 +10,7 @@ use uuid::Uuid;
 
 use crate::entity::{criterion, grade, rubric, score};
 use crate::graphql::pagination::Page;
+use crate::platform::clock::Timestamp;
 use crate::platform::db::searchable;
 
 /// Where a score lies in the list: newest first, ties by id.
@@ -23,13 +23,13 @@ pub(crate) struct ScoreCursor {
 impl ScoreCursor {
     pub(crate) fn of(score: &score::Model) -> Self {
         Self {
-            submitted_ms: score.submitted_at.timestamp_millis(),
+            submitted_ms: score.submitted_at.millis(),
             id: score.id,
         }
     }
 
-    fn submitted_at(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.submitted_ms).unwrap_or_default()
+    fn submitted_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.submitted_ms.min(MAX_MS)).unwrap_or(Timestamp::EPOCH)
     }
 
     /// Whether the database can compare with it.
@@ -53,9 +53,9 @@ pub struct ScoreFilter {
     /// The whole account number.
     pub account_number: Option<String>,
     /// Earliest submission.
-    pub from: Option<DateTime<Utc>>,
+    pub from: Option<Timestamp>,
     /// Submitted before this.
-    pub to: Option<DateTime<Utc>>,
+    pub to: Option<Timestamp>,
 }
 
 impl ScoreFilter {

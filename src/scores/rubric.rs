@@ -1,11 +1,11 @@
 //! The rules of a rubric, without I/O: is it open, do the grades fit its criteria, what is the total.
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::entity::rubric::RubricState;
 use crate::entity::{criterion, rubric};
+use crate::platform::clock::Timestamp;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::locale::Message;
 
@@ -34,7 +34,7 @@ pub(crate) struct CheckedGrade {
 }
 
 /// Whether `rubric` takes scores at `now`; the opening time belongs to it, the closing time does not.
-pub(crate) fn is_open(rubric: &rubric::Model, now: DateTime<Utc>) -> bool {
+pub(crate) fn is_open(rubric: &rubric::Model, now: Timestamp) -> bool {
     rubric.state == RubricState::Open
         && rubric.opens_at.is_none_or(|opens_at| opens_at <= now)
         && rubric.closes_at.is_none_or(|closes_at| now < closes_at)

@@ -20,12 +20,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
-use crate::platform::clock::Clock;
+use crate::platform::clock::{Clock, Timestamp};
 
 /// How long a code can be exchanged.
 const CODE_LIFE: TimeDelta = TimeDelta::minutes(5);
@@ -54,7 +54,7 @@ struct Book {
     codes: HashMap<String, IssuedCode>,
     used: HashSet<String>,
     busy: HashMap<String, u32>,
-    token: Option<(String, DateTime<Utc>)>,
+    token: Option<(String, Timestamp)>,
     tokens: u64,
     exchanges: u64,
 }
@@ -62,7 +62,7 @@ struct Book {
 struct IssuedCode {
     app_id: String,
     person: String,
-    issued_at: DateTime<Utc>,
+    issued_at: Timestamp,
 }
 
 /// What a code that was not issued asks for.
@@ -166,6 +166,9 @@ impl WechatSimulator {
         let wish = wish(code);
         let mut book = self.book();
         book.exchanges += 1;
+        if book.used.contains(code) {
+            return Err(Reply::Errcode(40163));
+        }
         let person = match (book.codes.get(code), wish) {
             (Some(issued), _) => {
                 if issued.app_id != app_id || self.0.clock.now() - issued.issued_at > CODE_LIFE {
@@ -186,9 +189,7 @@ impl WechatSimulator {
             (None, Some(Wish::Fault(fault))) => return Err(Reply::Fault(fault.to_owned())),
             (None, None) => return Err(Reply::Errcode(40029)),
         };
-        if !book.used.insert(code.to_owned()) {
-            return Err(Reply::Errcode(40163));
-        }
+        book.used.insert(code.to_owned());
         Ok(person)
     }
 
@@ -368,7 +369,7 @@ async fn phone_number(
                         "phoneNumber": number,
                         "purePhoneNumber": number,
                         "countryCode": "86",
-                        "watermark": {"timestamp": now.timestamp(), "appid": simulator.0.app_id},
+                        "watermark": {"timestamp": now.seconds(), "appid": simulator.0.app_id},
                     },
                 })),
                 None => Reply::Errcode(40029),

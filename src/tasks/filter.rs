@@ -1,6 +1,6 @@
 //! Which tasks to list and in which order, as SQL.
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::Datelike;
 use sea_orm::sea_query::{Expr, LikeExpr, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, Select, Value};
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::entity::task::{self, TaskPriority, TaskStatus};
 use crate::graphql::pagination::Page;
+use crate::platform::clock::Timestamp;
 use crate::platform::db::like_pattern;
 
 /// Stands before, between and after the parts of a lower-cased column; no text of a client contains it.
@@ -25,18 +26,18 @@ pub struct TaskFilter {
     /// Title or notes contain this, in any case.
     pub search: Option<String>,
     /// Due at this time or later.
-    pub due_after: Option<DateTime<Utc>>,
+    pub due_after: Option<Timestamp>,
     /// Due before this time.
-    pub due_before: Option<DateTime<Utc>>,
+    pub due_before: Option<Timestamp>,
     /// Overdue at `now`, or not.
     pub is_overdue: Option<bool>,
     /// Changed at this time or later.
-    pub updated_after: Option<DateTime<Utc>>,
+    pub updated_after: Option<Timestamp>,
 }
 
 impl TaskFilter {
     /// The tasks of `owner` that match at `now`.
-    pub(crate) fn select(&self, owner: Uuid, now: DateTime<Utc>) -> Select<task::Entity> {
+    pub(crate) fn select(&self, owner: Uuid, now: Timestamp) -> Select<task::Entity> {
         let mut condition = Condition::all().add(task::Column::OwnerId.eq(owner));
         if let Some(status) = &self.status {
             condition = condition.add(task::Column::Status.is_in(status.iter().copied()));
@@ -148,10 +149,10 @@ pub(crate) struct TaskCursor {
 impl TaskCursor {
     pub(crate) fn of(order: TaskOrder, task: &task::Model) -> Self {
         let key = match order.field {
-            OrderField::CreatedAt => SortKey::Number(task.created_at.timestamp_millis()),
-            OrderField::UpdatedAt => SortKey::Number(task.updated_at.timestamp_millis()),
+            OrderField::CreatedAt => SortKey::Number(task.created_at.millis()),
+            OrderField::UpdatedAt => SortKey::Number(task.updated_at.millis()),
             OrderField::DueAt => match task.due_at {
-                Some(due_at) => SortKey::Number(due_at.timestamp_millis()),
+                Some(due_at) => SortKey::Number(due_at.millis()),
                 None => SortKey::Null,
             },
             OrderField::Priority => SortKey::Number(to_number(task.priority).into()),
@@ -183,8 +184,10 @@ impl TaskCursor {
                 OrderField::CreatedAt | OrderField::UpdatedAt | OrderField::DueAt,
                 SortKey::Number(ms),
             ) => {
-                let time = DateTime::from_timestamp_millis(*ms)?;
-                (1000..=9999).contains(&time.year()).then(|| time.into())
+                let time = Timestamp::from_millis(*ms)?;
+                (1000..=9999)
+                    .contains(&time.utc().year())
+                    .then(|| time.into())
             }
             _ => None,
         }

@@ -19,9 +19,9 @@ use crate::tasks::service::{NewTask, TaskPatch, TaskService};
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "task::TaskStatus")]
 pub enum TaskStatus {
-    /// Not begun.
+    /// Nobody has begun it.
     Todo,
-    /// Begun.
+    /// Somebody is at it.
     InProgress,
     /// Finished; sets `Task.completedAt`.
     Done,
@@ -325,6 +325,10 @@ impl TasksQuery {
     }
 
     /// The caller's tasks. Errors: UNAUTHENTICATED, BAD_USER_INPUT.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the arguments of the field"
+    )]
     async fn tasks(
         &self,
         ctx: &Context<'_>,

@@ -1,6 +1,5 @@
 //! SQL of tasks. Every row is found through its owner, but for [`find_any`].
 
-use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IntoActiveModel,
@@ -10,6 +9,7 @@ use uuid::Uuid;
 
 use crate::entity::task::{self, TaskStatus};
 use crate::graphql::pagination::Page;
+use crate::platform::clock::Timestamp;
 use crate::tasks::filter::{TaskCursor, TaskFilter, TaskOrder};
 
 pub(crate) async fn find(
@@ -51,7 +51,7 @@ pub(crate) async fn list(
     filter: &TaskFilter,
     order: TaskOrder,
     page: &Page<TaskCursor>,
-    now: DateTime<Utc>,
+    now: Timestamp,
 ) -> Result<Vec<task::Model>, DbErr> {
     order
         .apply(filter.select(owner, now), page)
@@ -64,7 +64,7 @@ pub(crate) async fn count(
     db: &impl ConnectionTrait,
     owner: Uuid,
     filter: &TaskFilter,
-    now: DateTime<Utc>,
+    now: Timestamp,
 ) -> Result<u64, DbErr> {
     filter.select(owner, now).count(db).await
 }
@@ -93,7 +93,7 @@ pub(crate) async fn complete(
     tx: &impl ConnectionTrait,
     owner: Uuid,
     ids: Vec<Uuid>,
-    now: DateTime<Utc>,
+    now: Timestamp,
 ) -> Result<(), DbErr> {
     task::Entity::update_many()
         .col_expr(task::Column::Status, Expr::value(TaskStatus::Done))

@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
 use crate::entity::task::{self, Tags, TaskPriority, TaskStatus};
 use crate::graphql::pagination::{Page, Slice};
-use crate::platform::clock::Clock;
+use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::db::{Database, is_unique_violation};
 use crate::platform::digest::content_digest;
 use crate::platform::fault::{Faults, Rule};
@@ -44,9 +43,9 @@ pub struct NewTask {
     /// In the order to keep.
     pub tags: Vec<String>,
     /// When it should be done.
-    pub due_at: Option<DateTime<Utc>>,
+    pub due_at: Option<Timestamp>,
     /// When to remind.
-    pub remind_at: Option<DateTime<Utc>>,
+    pub remind_at: Option<Timestamp>,
 }
 
 /// What to change of a task.
@@ -65,9 +64,9 @@ pub struct TaskPatch {
     /// Cleared means none.
     pub tags: Patch<Vec<String>>,
     /// When it should be done.
-    pub due_at: Patch<DateTime<Utc>>,
+    pub due_at: Patch<Timestamp>,
     /// When to remind.
-    pub remind_at: Patch<DateTime<Utc>>,
+    pub remind_at: Patch<Timestamp>,
 }
 
 /// Tasks.
@@ -113,7 +112,10 @@ impl TaskService {
         let now = self.clock.now();
         let content = (
             (&title, &notes, new.status as u8, new.priority as u8, &tags),
-            (new.due_at, new.remind_at),
+            (
+                new.due_at.map(Timestamp::millis),
+                new.remind_at.map(Timestamp::millis),
+            ),
         );
         let row = task::Model {
             id,
@@ -331,7 +333,7 @@ async fn update_one(
     owner: Uuid,
     id: Uuid,
     patch: TaskPatch,
-    now: DateTime<Utc>,
+    now: Timestamp,
 ) -> Result<task::Model, TaskError> {
     let task = repository::list_for_update(tx, owner, vec![id])
         .await?
@@ -356,7 +358,7 @@ async fn update_one(
 }
 
 /// `task` with the values of `patch`, the derived columns among them.
-fn apply(mut task: task::Model, patch: TaskPatch, now: DateTime<Utc>) -> task::Model {
+fn apply(mut task: task::Model, patch: TaskPatch, now: Timestamp) -> task::Model {
     if let Patch::Set(title) = patch.title {
         task.title = title;
     }
@@ -389,7 +391,7 @@ async fn complete_all(
     tx: &DatabaseTransaction,
     owner: Uuid,
     ids: Vec<Option<Uuid>>,
-    now: DateTime<Utc>,
+    now: Timestamp,
 ) -> Result<Vec<task::Model>, TaskError> {
     let known: Vec<Uuid> = ids.iter().flatten().copied().collect();
     let mut tasks = repository::list_for_update(tx, owner, known).await?;

@@ -1,0 +1,189 @@
+//! A server of its own for each test, in this process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chrono::TimeDelta;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use wegraph::app::App;
+use wegraph::entity::{rubric, user};
+use wegraph::platform::clock::{Clock, ShiftedClock};
+use wegraph::platform::config::{Config, Purpose, Settings, Sources};
+use wegraph::platform::db::Database;
+use wegraph::platform::id::parse_id;
+use wegraph::platform::viewer::Role;
+use wegraph::simulator::wechat::WechatSimulator;
+
+use super::{Client, Engine, TestDatabase};
+
+/// The signing key of the tests.
+pub(crate) const SECRET: &str = "kq3v9Xw2-test-only-B7nR5mZ8cL4pT6yD";
+pub(crate) const APP_ID: &str = "wx1234567890abcdef";
+pub(crate) const APP_SECRET: &str = "app-secret-of-the-tests-4242";
+
+/// A running server with its database, clock and platforms.
+pub(crate) struct TestApp {
+    pub(crate) base_url: String,
+    pub(crate) db: Arc<Database>,
+    pub(crate) clock: Arc<ShiftedClock>,
+    pub(crate) wechat: WechatSimulator,
+    pub(crate) engine: Engine,
+    http: reqwest::Client,
+    database: TestDatabase,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+    codes: AtomicU32,
+}
+
+impl TestApp {
+    pub(crate) async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, &[]).await
+    }
+
+    /// With settings of its own, by the names of the environment.
+    pub(crate) async fn start_with(engine: Engine, settings: &[(&str, &str)]) -> Self {
+        let database = TestDatabase::migrated(engine).await;
+        let clock = Arc::new(ShiftedClock::default());
+        let wechat = WechatSimulator::start(APP_ID, APP_SECRET, clock.clone() as Arc<dyn Clock>)
+            .await
+            .expect("the simulator starts");
+        let mut config = config(settings, &wechat.base_url());
+        config.database = database.config.clone();
+        let is_dev = settings.iter().any(|(name, _)| *name == "DEV");
+        let app = App::new(&config, clock.clone(), is_dev)
+            .await
+            .expect("the server starts");
+        let db = Arc::clone(&app.db);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base_url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            app.serve(listener, stopped).await.expect("the server runs");
+        });
+        Self {
+            base_url,
+            db,
+            clock,
+            wechat,
+            engine,
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .expect("a client"),
+            database,
+            stop,
+            server,
+            codes: AtomicU32::new(0),
+        }
+    }
+
+    /// Stops the server and drops the database.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.server.abort();
+        drop(self.server.await);
+        // Whatever still holds the pool must not keep the database from being dropped.
+        if let Some(db) = Arc::into_inner(self.db) {
+            db.close().await.expect("the database closes");
+        }
+        self.database.drop().await;
+    }
+
+    /// A client without a token.
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(self.http.clone(), self.base_url.clone())
+    }
+
+    /// A person who signed in by WeChat.
+    pub(crate) async fn user(&self, name: &str) -> Client {
+        let number = self.codes.fetch_add(1, Ordering::Relaxed);
+        let reply = self
+            .anonymous()
+            .run(
+                "mutation($code: String!) { login(input: {wechat: {code: $code}}) {
+                    accessToken refreshToken user { id } } }",
+                json!({"code": format!("sim-{name}-{number}")}),
+            )
+            .await;
+        let login = &reply.data()["login"];
+        let text = |value: &serde_json::Value| value.as_str().expect("a string").to_owned();
+        let mut client = self.anonymous().with_token(&text(&login["accessToken"]));
+        client.refresh_token = text(&login["refreshToken"]);
+        client.user_id = text(&login["user"]["id"]);
+        client
+    }
+
+    /// A person who signed in and is an administrator.
+    pub(crate) async fn admin(&self, name: &str) -> Client {
+        let client = self.user(name).await;
+        self.change_user(&client.user_id, |user| user.role = Set(Role::Admin))
+            .await;
+        client
+    }
+
+    /// Changes the row of a user behind the server's back.
+    pub(crate) async fn change_user(&self, id: &str, change: fn(&mut user::ActiveModel)) {
+        let mut row = user::ActiveModel {
+            id: Set(parse_id(id).expect("an id")),
+            ..Default::default()
+        };
+        change(&mut row);
+        self.db
+            .write(move |tx| {
+                let row = row.clone();
+                Box::pin(async move { row.update(tx).await.map(drop) })
+            })
+            .await
+            .expect("the user changes");
+    }
+
+    /// Changes the rubric `default` behind the server's back.
+    pub(crate) async fn change_default_rubric(&self, change: fn(&mut rubric::ActiveModel)) {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    use sea_orm::{EntityTrait, IntoActiveModel};
+                    let row = rubric::Entity::find().one(tx).await?.expect("a rubric");
+                    let mut row = row.into_active_model();
+                    change(&mut row);
+                    row.update(tx).await?;
+                    Ok::<_, DbErr>(())
+                })
+            })
+            .await
+            .expect("the rubric changes");
+    }
+
+    pub(crate) fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+    }
+}
+
+fn config(settings: &[(&str, &str)], wechat_url: &str) -> Config {
+    let defaults = [
+        ("AUTH__SECRET", SECRET),
+        ("WECHAT__APP_ID", APP_ID),
+        ("WECHAT__APP_SECRET", APP_SECRET),
+        ("WECHAT__BASE_URL", wechat_url),
+        ("WECHAT__TIMEOUT_MS", "700"),
+        ("GRAPHQL__INTROSPECTION", "true"),
+        ("GRAPHQL__PLAYGROUND", "true"),
+    ];
+    let sources = Sources {
+        environment: defaults
+            .iter()
+            .chain(settings)
+            .filter(|(name, _)| *name != "DEV")
+            .map(|(name, value)| (format!("WEGRAPH_{name}"), (*value).to_owned()))
+            .collect(),
+        ..Sources::default()
+    };
+    Settings::load(&sources, Purpose::Serve)
+        .check(Purpose::Serve)
+        .expect("the settings are fine")
+}

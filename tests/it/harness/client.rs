@@ -1,0 +1,148 @@
+//! A client as a mini-program is one: JSON in, JSON out, a token in the header.
+
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+/// Sends requests, with or without a token.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base_url: String,
+    token: Option<String>,
+    language: Option<String>,
+    pub(crate) refresh_token: String,
+    pub(crate) user_id: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Client {
+    pub(crate) fn new(http: reqwest::Client, base_url: String) -> Self {
+        Self {
+            http,
+            base_url,
+            token: None,
+            language: None,
+            refresh_token: String::new(),
+            user_id: String::new(),
+        }
+    }
+
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    pub(crate) fn with_language(mut self, language: &str) -> Self {
+        self.language = Some(language.to_owned());
+        self
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().expect("a token")
+    }
+
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.decorate(self.http.post(format!("{}{path}", self.base_url)))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.decorate(self.http.get(format!("{}{path}", self.base_url)))
+    }
+
+    fn decorate(&self, mut request: RequestBuilder) -> RequestBuilder {
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(language) = &self.language {
+            request = request.header("Accept-Language", language);
+        }
+        request
+    }
+
+    /// Runs a query with variables.
+    pub(crate) async fn run(&self, query: &str, variables: Value) -> Reply {
+        let body = json!({"query": query, "variables": variables});
+        Reply::of(self.post("/graphql").json(&body)).await
+    }
+
+    /// Runs a query without variables.
+    pub(crate) async fn ask(&self, query: &str) -> Reply {
+        self.run(query, json!({})).await
+    }
+}
+
+impl Reply {
+    /// Sends `request` and reads the answer, which must be JSON.
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        let body =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {status} {text}"));
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    /// The data of a reply without errors.
+    #[track_caller]
+    pub(crate) fn data(&self) -> &Value {
+        assert_eq!(self.body.get("errors"), None, "{}", self.body);
+        &self.body["data"]
+    }
+
+    /// The code of the only error.
+    #[track_caller]
+    pub(crate) fn code(&self) -> &str {
+        assert_eq!(
+            self.body["errors"].as_array().map(Vec::len),
+            Some(1),
+            "one error expected: {}",
+            self.body
+        );
+        self.body["errors"][0]["extensions"]["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no code: {}", self.body))
+    }
+
+    #[track_caller]
+    pub(crate) fn message(&self) -> &str {
+        self.body["errors"][0]["message"]
+            .as_str()
+            .expect("a message")
+    }
+
+    /// `path code` of each faulty field.
+    #[track_caller]
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let fields = self.body["errors"][0]["extensions"]["fields"]
+            .as_array()
+            .unwrap_or_else(|| panic!("no fields: {}", self.body));
+        fields
+            .iter()
+            .map(|field| {
+                let path: Vec<&str> = field["path"]
+                    .as_array()
+                    .expect("a path")
+                    .iter()
+                    .map(|part| part.as_str().expect("text"))
+                    .collect();
+                format!(
+                    "{} {}",
+                    path.join("."),
+                    field["code"].as_str().expect("a code")
+                )
+            })
+            .collect()
+    }
+}

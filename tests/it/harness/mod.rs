@@ -1,0 +1,13 @@
+//! What the tests stand on.
+
+mod app;
+mod case;
+mod client;
+mod database;
+mod process;
+
+pub(crate) use app::{SECRET, TestApp};
+pub(crate) use case::{Case, Run, on_each_database, once, run};
+pub(crate) use client::{Client, Reply};
+pub(crate) use database::{Engine, TestDatabase};
+pub(crate) use process::{Server, wegraph};

@@ -1,0 +1,12 @@
+use crate::harness::on_each_database;
+
+on_each_database! {
+    async fn is_alive_and_ready(app) {
+        for path in ["/healthz", "/readyz"] {
+            let reply = app.anonymous().get(path).send().await.expect("an answer");
+            assert_eq!((reply.status().as_u16(), reply.text().await.expect("a body").as_str()), (200, "ok\n"), "{path}");
+        }
+        let reply = app.anonymous().get("/nowhere").send().await.expect("an answer");
+        assert_eq!(reply.status(), 404);
+    }
+}

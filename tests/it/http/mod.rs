@@ -1,0 +1,5 @@
+mod development;
+mod graphiql;
+mod health;
+mod request;
+mod websocket;

@@ -1,0 +1,114 @@
+//! What lies under the features: migrations, and the writer that commits together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait};
+use wegraph::app::{self, SchemaChange};
+use wegraph::entity::user::{self, Role};
+use wegraph::platform::clock::{Clock, SystemClock};
+use wegraph::platform::db::is_unique_violation;
+use wegraph::platform::id::new_id;
+
+use crate::harness::{TestDatabase, on_each_database};
+
+fn a_user(name: &str) -> user::Model {
+    let now = SystemClock.now();
+    user::Model {
+        id: new_id(),
+        username: Some(name.to_owned()),
+        username_key: Some(name.to_owned()),
+        display_name: name.to_owned(),
+        avatar_url: None,
+        email: None,
+        email_key: None,
+        phone_number: None,
+        password_hash: None,
+        role: Role::User,
+        is_disabled: false,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+on_each_database! {
+    async fn every_migration_runs_up_down_and_up(app) {
+        let database = TestDatabase::empty(app.engine).await;
+        let config = &database.config;
+        let change = async |change| app::change_schema(config, change).await.expect("the migrations run");
+        let applied = async || {
+            let status = app::migration_status(config).await.expect("an answer");
+            status.iter().filter(|(_, is_applied)| *is_applied).count()
+        };
+        let all = app::migration_status(config).await.expect("an answer").len();
+        for step in 1..=all {
+            change(SchemaChange::Up(Some(1))).await;
+            change(SchemaChange::Down(Some(1))).await;
+            assert_eq!(applied().await, step - 1);
+            change(SchemaChange::Up(Some(1))).await;
+            assert_eq!(applied().await, step);
+        }
+        change(SchemaChange::Down(None)).await;
+        assert_eq!(applied().await, 0);
+        change(SchemaChange::Up(None)).await;
+        change(SchemaChange::Up(None)).await;
+        assert_eq!(applied().await, all);
+        database.drop().await;
+    }
+
+    async fn servers_that_start_at_once_migrate_once(app) {
+        let database = TestDatabase::empty(app.engine).await;
+        let starts = (0..3).map(|_| app::migrate(&database.config));
+        for result in futures_util::future::join_all(starts).await {
+            result.expect("the migrations run");
+        }
+        database.drop().await;
+    }
+
+    async fn a_failing_write_is_rolled_back_alone(app) {
+        let before = user::Entity::find().count(app.db.read()).await.expect("a count");
+        let writes = (0..100).map(|n| {
+            let db = Arc::clone(&app.db);
+            tokio::spawn(async move {
+                // Every fourth writes a row and then fails; every fifth breaks a constraint.
+                let name = if n % 5 == 0 { "same".to_owned() } else { format!("user{n}") };
+                db.write(move |tx| {
+                    let row = a_user(&name).into_active_model().reset_all();
+                    Box::pin(async move {
+                        row.insert(tx).await?;
+                        if n % 4 == 1 { Err(DbErr::Custom("no".to_owned())) } else { Ok(()) }
+                    })
+                })
+                .await
+                .map_err(|error| is_unique_violation(&error))
+            })
+        });
+        let results: Vec<_> = futures_util::future::join_all(writes).await.into_iter().map(|r| r.expect("an answer")).collect();
+        let stored = results.iter().filter(|result| result.is_ok()).count() as u64;
+        assert_eq!(user::Entity::find().count(app.db.read()).await.expect("a count") - before, stored);
+        let same: Vec<_> = results.iter().step_by(5).collect();
+        assert_eq!(same.iter().filter(|result| result.is_ok()).count(), 1, "{same:?}");
+    }
+
+    async fn a_write_that_panics_harms_no_other(app) {
+        let calls = Arc::new(AtomicU32::new(0));
+        let writes = (0..20).map(|n| {
+            let (db, calls) = (Arc::clone(&app.db), Arc::clone(&calls));
+            tokio::spawn(async move {
+                db.write(move |tx| {
+                    calls.fetch_add(1, Ordering::SeqCst);
+                    let row = a_user(&format!("user{n}")).into_active_model().reset_all();
+                    Box::pin(async move {
+                        assert!(n != 7, "as the test wants");
+                        row.insert(tx).await.map(drop)
+                    })
+                })
+                .await
+            })
+        });
+        let results = futures_util::future::join_all(writes).await;
+        let failed: Vec<_> = results.iter().enumerate().filter(|(_, r)| !matches!(r, Ok(Ok(())))).map(|(n, _)| n).collect();
+        assert_eq!((failed, calls.load(Ordering::SeqCst)), (vec![7], 20));
+        assert_eq!(user::Entity::find().count(app.db.read()).await.expect("a count"), 19);
+    }
+}

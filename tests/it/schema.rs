@@ -1,0 +1,140 @@
+//! The schema's text: true, described, and closed to the anonymous.
+
+use std::collections::BTreeMap;
+
+use async_graphql::parser::parse_schema;
+use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+use serde_json::json;
+use wegraph::graphql::error::ErrorCode;
+use wegraph::schema::sdl;
+
+use crate::harness::{on_each_database, once};
+
+/// Root fields that need no token.
+const PUBLIC: [&str; 8] = [
+    "errorCatalog",
+    "login",
+    "node",
+    "refreshSession",
+    "register",
+    "rubric",
+    "usernameAvailable",
+    "viewer",
+];
+
+/// Arguments that make each root field valid.
+fn arguments(field: &str) -> &'static str {
+    match field {
+        "node" | "task" | "score" => "(id: \"01890000-0000-7000-8000-000000000000\")",
+        "rubric" => "(slug: \"default\")",
+        "usernameAvailable" => "(username: \"lin\")",
+        "login" => "(input: {password: {username: \"nobody\", password: \"x\"}})",
+        "register" => "(input: {username: \"lin\", password: \"Tr4verse-it\"})",
+        "refreshSession" => "(input: {refreshToken: \"x\"})",
+        "submitScore" => "(input: {accountNumber: \"12345\", grades: []})",
+        "createTask" => "(input: {title: \"x\"})",
+        "updateTask" | "deleteTask" => "(input: {id: \"x\"})",
+        "completeTasks" => "(input: {ids: []})",
+        _ => "",
+    }
+}
+
+/// Name -> type of the fields of a root type.
+fn root_fields(root: &str) -> BTreeMap<String, String> {
+    let document = parse_schema(sdl()).expect("the schema parses");
+    for definition in document.definitions {
+        if let TypeSystemDefinition::Type(definition) = definition
+            && definition.node.name.node == root
+            && let TypeKind::Object(object) = definition.node.kind
+        {
+            return object
+                .fields
+                .into_iter()
+                .map(|f| (f.node.name.node.to_string(), f.node.ty.node.to_string()))
+                .collect();
+        }
+    }
+    panic!("no type {root}");
+}
+
+on_each_database! {
+    async fn every_root_field_is_public_or_refuses_the_anonymous(app) {
+        for (operation, root) in [("query", "Query"), ("mutation", "Mutation")] {
+            for (field, type_name) in root_fields(root) {
+                let is_leaf = matches!(type_name.trim_end_matches('!'), "Boolean" | "Int" | "String" | "ID");
+                let selection = if is_leaf { "" } else { "{ __typename }" };
+                let query = format!("{operation} {{ {field}{} {selection} }}", arguments(&field));
+                let reply = app.anonymous().run(&query, json!({})).await;
+                let codes = reply.body["errors"].to_string();
+                assert!(!codes.contains("GRAPHQL_VALIDATION_FAILED"), "{query}: {codes}");
+                let is_refused = codes.contains("\"UNAUTHENTICATED\"");
+                let is_public = PUBLIC.contains(&field.as_str());
+                // A refresh token that we never gave is refused with the same code.
+                assert!(is_refused != is_public || field == "refreshSession", "{query}: {codes}");
+            }
+        }
+    }
+}
+
+once! {
+    async fn the_committed_file_is_the_schema(){
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql");
+        let committed = std::fs::read_to_string(path).expect("schema.graphql");
+        assert!(committed == sdl(), "schema.graphql has drifted: run `cargo run -- schema > schema.graphql`");
+    }
+
+    async fn everything_has_a_description_that_says_something(){
+        let document = parse_schema(sdl()).expect("the schema parses");
+        let mut poor = Vec::new();
+        let mut check = |name: String, description: Option<&str>| {
+            let text = description.unwrap_or_default().trim();
+            let is_sentence = text.chars().next().is_some_and(|c| !c.is_lowercase()) && text.contains(' ') && text.ends_with('.');
+            if !is_sentence {
+                poor.push(format!("{name}: {text:?}"));
+            }
+        };
+        for definition in &document.definitions {
+            let TypeSystemDefinition::Type(definition) = definition else { continue };
+            let definition = &definition.node;
+            let name = &definition.name.node;
+            check(name.to_string(), definition.description.as_ref().map(|d| d.node.as_str()));
+            let fields = match &definition.kind {
+                TypeKind::Object(object) => &object.fields,
+                TypeKind::Interface(interface) => &interface.fields,
+                TypeKind::Enum(values) => {
+                    for value in &values.values {
+                        let description = value.node.description.as_ref().map(|d| d.node.as_str());
+                        check(format!("{name}.{}", value.node.value.node), description);
+                    }
+                    continue;
+                }
+                TypeKind::InputObject(input) => {
+                    for field in &input.fields {
+                        let description = field.node.description.as_ref().map(|d| d.node.as_str());
+                        check(format!("{name}.{}", field.node.name.node), description);
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            for field in fields {
+                let field = &field.node;
+                check(format!("{name}.{}", field.name.node), field.description.as_ref().map(|d| d.node.as_str()));
+                for argument in &field.arguments {
+                    let description = argument.node.description.as_ref().map(|d| d.node.as_str());
+                    check(format!("{name}.{}({})", field.name.node, argument.node.name.node), description);
+                }
+            }
+        }
+        assert!(poor.is_empty(), "{poor:#?}");
+    }
+
+    async fn the_documentation_lists_every_error_code(){
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md");
+        let text = std::fs::read_to_string(path).expect("docs/errors.md");
+        for code in ErrorCode::ALL {
+            let row = format!("| `{}` | {} |", code.as_str(), if code.is_retryable() { "yes" } else { "no" });
+            assert!(text.contains(&row), "docs/errors.md lacks the row {row}");
+        }
+    }
+}

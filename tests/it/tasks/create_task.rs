@@ -1,0 +1,112 @@
+use serde_json::json;
+
+use super::{create, try_create};
+use crate::harness::on_each_database;
+
+on_each_database! {
+    async fn stores_every_field_and_answers_it(app) {
+        let lin = app.user("lin").await;
+        let task = create(&lin, json!({
+            "title": "  买牛奶 🥛  ",
+            "notes": "两盒\n低脂 👩‍👩‍👧‍👦 𠮷",
+            "status": "IN_PROGRESS",
+            "priority": "HIGH",
+            "tags": ["家", "Einkauf"],
+            "dueAt": "2099-01-02T08:00:00.1234+08:00",
+            "remindAt": "2099-01-01T00:00:00Z",
+        })).await;
+        assert_eq!(task["title"], "买牛奶 🥛");
+        assert_eq!(task["notes"], "两盒\n低脂 👩‍👩‍👧‍👦 𠮷");
+        assert_eq!(task["status"], "IN_PROGRESS");
+        assert_eq!(task["priority"], "HIGH");
+        assert_eq!(task["tags"], json!(["家", "Einkauf"]));
+        assert_eq!(task["dueAt"], "2099-01-02T00:00:00.123Z");
+        assert_eq!(task["remindAt"], "2099-01-01T00:00:00.000Z");
+        assert_eq!(task["completedAt"], json!(null));
+        assert_eq!(task["isOverdue"], false);
+        assert_eq!(task["version"], 1);
+        assert_eq!(task["createdAt"], task["updatedAt"]);
+        let query = "query($id: ID!) { task(id: $id) {
+            id title notes status priority tags dueAt remindAt completedAt isOverdue version createdAt updatedAt } }";
+        let stored = lin.run(query, json!({"id": task["id"]})).await;
+        assert_eq!(stored.data()["task"], task);
+    }
+
+    async fn null_for_a_field_with_a_default_means_the_default(app) {
+        let lin = app.user("lin").await;
+        let by_variable = create(&lin, json!({"title": "a", "status": null, "priority": null, "tags": null})).await;
+        let literal = lin.ask(
+            "mutation { createTask(input: {title: \"b\", status: null, priority: null, tags: null}) {
+                task { status priority tags } } }").await;
+        let inner_variable = lin.run(
+            "mutation($s: TaskStatus, $p: TaskPriority) { createTask(input: {title: \"c\", status: $s, priority: $p}) {
+                task { status priority tags } } }", json!({"s": null})).await;
+        for task in [&by_variable, &literal.data()["createTask"]["task"], &inner_variable.data()["createTask"]["task"]] {
+            assert_eq!((&task["status"], &task["priority"], &task["tags"]), (&json!("TODO"), &json!("NONE"), &json!([])));
+        }
+    }
+
+    async fn limits_are_counted_in_characters(app) {
+        let lin = app.user("lin").await;
+        let wide = |n: usize| "𠮷".repeat(n);
+        create(&lin, json!({"title": wide(200), "notes": wide(10_000), "tags": (0..20).map(|i| format!("{i:02}{}", wide(28))).collect::<Vec<_>>()})).await;
+        for (input, fault) in [
+            (json!({"title": ""}), "input.title REQUIRED"),
+            (json!({"title": " \u{3000}\n"}), "input.title REQUIRED"),
+            (json!({"title": wide(201)}), "input.title TOO_LONG"),
+            (json!({"title": "a\nb"}), "input.title MALFORMED"),
+            (json!({"title": "a\u{0}b"}), "input.title MALFORMED"),
+            (json!({"title": "a", "notes": wide(10_001)}), "input.notes TOO_LONG"),
+            (json!({"title": "a", "notes": "x\u{0}"}), "input.notes MALFORMED"),
+            (json!({"title": "a", "tags": (0..21).map(|i| i.to_string()).collect::<Vec<_>>()}), "input.tags TOO_LONG"),
+            (json!({"title": "a", "tags": ["ok", wide(31)]}), "input.tags.1 TOO_LONG"),
+            (json!({"title": "a", "tags": [" "]}), "input.tags.0 REQUIRED"),
+            (json!({"title": "a", "tags": ["Ä", "b", "ä"]}), "input.tags.2 DUPLICATE"),
+            (json!({"title": "a", "id": "not-a-uuid"}), "input.id MALFORMED"),
+        ] {
+            let reply = try_create(&lin, input).await;
+            assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec![fault.to_owned()]));
+        }
+    }
+
+    async fn a_repeated_id_answers_the_task_as_it_is_now(app) {
+        let (lin, mei) = (app.user("lin").await, app.user("mei").await);
+        let input = json!({"id": "0C6A8D2E-5B1F-4E3A-9C7D-2F8B6A4E1D30", "title": "once", "tags": ["a"]});
+        let first = create(&lin, input.clone()).await;
+        assert_eq!(first["id"], "0c6a8d2e-5b1f-4e3a-9c7d-2f8b6a4e1d30");
+        super::update(&lin, json!({"id": first["id"], "title": "changed since"})).await;
+        let again = create(&lin, input.clone()).await;
+        assert_eq!((&again["title"], &again["version"]), (&json!("changed since"), &json!(2)));
+        let mut other = input.clone();
+        other["tags"] = json!(["b"]);
+        assert_eq!(try_create(&lin, other).await.code(), "CONFLICT");
+        assert_eq!(try_create(&mei, input).await.code(), "CONFLICT");
+        assert_eq!(lin.ask("{ tasks { totalCount } }").await.data()["tasks"]["totalCount"], 1);
+    }
+
+    async fn the_same_id_sent_many_times_at_once_makes_one_task(app) {
+        let lin = app.user("lin").await;
+        let input = json!({"id": wegraph::platform::id::new_id().to_string(), "title": "once"});
+        let tries = (0..20).map(|_| {
+            let (lin, input) = (lin.clone(), input.clone());
+            tokio::spawn(async move { create(&lin, input).await })
+        });
+        for task in futures_util::future::join_all(tries).await {
+            assert_eq!(task.expect("an answer")["id"], input["id"]);
+        }
+        assert_eq!(lin.ask("{ tasks { totalCount } }").await.data()["tasks"]["totalCount"], 1);
+    }
+
+    async fn a_value_of_the_wrong_type_fails_validation(app) {
+        let lin = app.user("lin").await;
+        for input in [
+            json!({"title": 7}),
+            json!({"title": "a", "dueAt": "tomorrow"}),
+            json!({"title": "a", "status": "LATER"}),
+            json!({"title": "a", "colour": "red"}),
+            json!({}),
+        ] {
+            assert_eq!(try_create(&lin, input).await.code(), "GRAPHQL_VALIDATION_FAILED");
+        }
+    }
+}
