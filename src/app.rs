@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use migration::{Migrator, MigratorTrait};
@@ -70,7 +71,7 @@ impl App {
         })
     }
 
-    /// Serves on `listener` until `stop` is done, then finishes the requests under way.
+    /// Serves on `listener` until `stop` is done, then finishes the requests under way, for half a minute at most.
     ///
     /// # Errors
     /// When the listener fails.
@@ -78,16 +79,36 @@ impl App {
         self,
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<()> {
-        axum::serve(
-            listener,
-            self.router
-                .into_make_service_with_connect_info::<SocketAddr>(),
-        )
-        .with_graceful_shutdown(stop)
-        .await
+    ) -> anyhow::Result<()> {
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let stop = async move {
+            stop.await;
+            // The receiver is gone when the listener failed first.
+            stopping.send(()).unwrap_or_default();
+        };
+        let service = self
+            .router
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(stop);
+        let too_late = async {
+            if stopped.await.is_ok() {
+                tokio::time::sleep(SHUTDOWN_GRACE).await;
+            }
+        };
+        tokio::select! {
+            result = server => result?,
+            () = too_late => tracing::warn!("Stopping with requests still under way"),
+        }
+        drop(self.identity);
+        if let Some(db) = Arc::into_inner(self.db) {
+            db.close().await?;
+        }
+        Ok(())
     }
 }
+
+/// How long requests under way may take once the server has been asked to stop.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
 /// A change of the schema: how many migrations, all when absent.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! HTTP and WebSocket. Both go through [`endpoint::Endpoint`]: authenticate, parse once, check, execute.
+//! HTTP and WebSocket. Both go through `endpoint::Endpoint`: authenticate, parse once, check, execute.
 
 mod dev_only;
 pub mod endpoint;

@@ -199,7 +199,7 @@ impl ScoreService {
         Ok(page.slice(rows))
     }
 
-    /// How many scores [`ScoreService::list`] would find in all.
+    /// How many scores match in all.
     ///
     /// # Errors
     /// Only the database's.

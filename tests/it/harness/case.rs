@@ -69,6 +69,10 @@ macro_rules! once {
 pub(crate) use once;
 
 /// The `main` of the test binary.
+#[expect(
+    clippy::print_stdout,
+    reason = "who runs the tests must see what is left out"
+)]
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::from_args();
     let engines = Engine::available();

@@ -91,7 +91,8 @@ impl Server {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::new(reqwest::Client::new(), self.base_url.clone())
+        let http = reqwest::Client::builder().build().expect("a client");
+        Client::new(http, self.base_url.clone())
     }
 
     /// SIGKILL: nothing of the process runs any more.
