@@ -19,7 +19,7 @@ use crate::http::router::{self, AppState};
 use crate::identity::IdentityService;
 use crate::platform::clock::Clock;
 use crate::platform::config::{Config, DatabaseConfig};
-use crate::platform::db::{Database, lock_schema};
+use crate::platform::db::{Database, is_missing_file, lock_schema};
 use crate::platform::http_client;
 use crate::schema::{self, Services};
 use crate::scores::ScoreService;
@@ -165,6 +165,13 @@ pub async fn migrate(config: &DatabaseConfig) -> Result<(), DbErr> {
 /// # Errors
 /// When the database cannot be reached.
 pub async fn migration_status(config: &DatabaseConfig) -> Result<Vec<(String, bool)>, DbErr> {
+    if is_missing_file(config)? {
+        let all = Migrator::migrations();
+        return Ok(all
+            .iter()
+            .map(|migration| (migration.name().to_owned(), false))
+            .collect());
+    }
     let connection = Database::connect_for_migrations(config).await?;
     let pending = Migrator::get_pending_migrations_read_only(&connection).await;
     connection.close().await?;

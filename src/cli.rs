@@ -251,17 +251,7 @@ fn kept_secret(path: &Path) -> anyhow::Result<String> {
 async fn serve(sources: &Sources) -> anyhow::Result<()> {
     let config = load(sources, Purpose::Serve)?;
     telemetry::init(&config.log)?;
-    if config.database.migrate_on_start {
-        app::migrate(&config.database).await?;
-    } else {
-        let status = app::migration_status(&config.database).await?;
-        let pending = status.iter().filter(|(_, is_applied)| !is_applied).count();
-        if pending > 0 {
-            bail!(
-                "{pending} migrations are pending and database.migrate_on_start is off: run `wegraph migrate up`"
-            );
-        }
-    }
+    prepare_tables(&config).await?;
     if config.wechat.app.is_none() {
         tracing::warn!(
             "wechat.app_id and wechat.app_secret are not set: sign-in by WeChat code is off"
@@ -273,6 +263,21 @@ async fn serve(sources: &Sources) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "WeGraph is ready");
     app.serve(listener, stop).await?;
     tracing::info!("WeGraph has stopped");
+    Ok(())
+}
+
+/// Applies pending migrations, or refuses to go on without them when the operator wants to apply them.
+async fn prepare_tables(config: &Config) -> anyhow::Result<()> {
+    if config.database.migrate_on_start {
+        return Ok(app::migrate(&config.database).await?);
+    }
+    let status = app::migration_status(&config.database).await?;
+    let pending = status.iter().filter(|(_, is_applied)| !is_applied).count();
+    if pending > 0 {
+        bail!(
+            "{pending} migrations are pending and database.migrate_on_start is off: run `wegraph migrate up`"
+        );
+    }
     Ok(())
 }
 
@@ -323,7 +328,7 @@ async fn migrate(config: &Config, action: MigrateAction) -> anyhow::Result<()> {
 }
 
 async fn user(config: &Config, action: UserAction) -> anyhow::Result<()> {
-    app::migrate(&config.database).await?;
+    prepare_tables(config).await?;
     let app = App::new(config, Arc::new(SystemClock), false).await?;
     match action {
         UserAction::Create { name, admin } => {

@@ -74,6 +74,11 @@ impl WechatClient {
         }
     }
 
+    /// Whether there is a mini-program at all.
+    pub fn is_configured(&self) -> bool {
+        self.app.is_some()
+    }
+
     /// Whether codes of the mini-program `app_id` can be exchanged here.
     pub fn serves(&self, app_id: &str) -> bool {
         self.app.as_ref().is_some_and(|app| app.id == app_id)

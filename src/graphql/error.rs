@@ -257,6 +257,14 @@ fn into_server_error(error: ApiError) -> ServerError {
     plain
 }
 
+/// How the library's messages about its limits begin; it has no codes.
+const LIMITS: [&str; 4] = [
+    "Query is too complex",
+    "Query is nested too deep",
+    "The recursion depth of the query",
+    "The number of ",
+];
+
 /// Gives every error of `response` its code and its message in the caller's language, and logs the ones that are ours.
 pub fn finish(response: &mut Response, locale: Locale, request_id: &str) {
     for error in &mut response.errors {
@@ -272,7 +280,10 @@ pub fn finish(response: &mut Response, locale: Locale, request_id: &str) {
             .is_none_or(|e| e.get("code").is_none())
         {
             // What has no source of ours comes from the library, and all it checks is whether the request fits the schema.
-            let code = ErrorCode::GraphqlValidationFailed;
+            let code = match LIMITS.iter().any(|limit| error.message.starts_with(limit)) {
+                true => ErrorCode::QueryTooComplex,
+                false => ErrorCode::GraphqlValidationFailed,
+            };
             error.message = locale.pick(
                 format!("{}：{}", code.message(Locale::Zh), error.message),
                 std::mem::take(&mut error.message),

@@ -4,6 +4,9 @@
 /// handler can catch; the deepest query of a client here has about fifteen.
 pub const MAX_NESTING: usize = 64;
 
+/// Most fragments of a document. The rules that look for cycles follow chains of them by recursion.
+pub const MAX_FRAGMENTS: usize = 30;
+
 /// Whether brackets and braces of `query`, outside strings and comments, nest no deeper than [`MAX_NESTING`].
 pub fn is_shallow(query: &str) -> bool {
     let mut depth = 0usize;
@@ -19,10 +22,11 @@ pub fn is_shallow(query: &str) -> bool {
             }
             b'}' | b']' | b')' => depth = depth.saturating_sub(1),
             b'#' => rest = after_line(rest),
-            b'"' => match rest.strip_prefix(b"\"\"") {
-                Some(block) => rest = after_block_string(block),
-                None => rest = after_string(rest),
-            },
+            b'"' => {
+                // The parser takes `"""` that is never closed for an empty string and the start of another, and so do we.
+                let block = rest.strip_prefix(b"\"\"").and_then(after_block_string);
+                rest = block.unwrap_or_else(|| after_string(rest));
+            }
             _ => {}
         }
     }
@@ -50,17 +54,18 @@ fn after_string(mut text: &[u8]) -> &[u8] {
     text
 }
 
-fn after_block_string(mut text: &[u8]) -> &[u8] {
+/// What follows the closing quotes; `None` when there are none.
+fn after_block_string(mut text: &[u8]) -> Option<&[u8]> {
     while !text.is_empty() {
         if let Some(after) = text.strip_prefix(b"\\\"\"\"") {
             text = after;
         } else if let Some(after) = text.strip_prefix(b"\"\"\"") {
-            return after;
+            return Some(after);
         } else {
             text = &text[1..];
         }
     }
-    text
+    None
 }
 
 #[cfg(test)]
@@ -81,5 +86,9 @@ mod tests {
         assert!(is_shallow(&format!("# {deep}\n{{ a }}")));
         assert!(!is_shallow(&format!("\"unclosed\n{deep}")));
         assert!(!is_shallow(&format!("\"\" {deep}")));
+        for quotes in ["\"\"\"\"", "\"\"\"\"\"\"", "\"\"\"\\\"\"\"\""] {
+            let query = format!("{{ a(x: [{quotes} {deep}");
+            assert!(!is_shallow(&query), "{quotes}");
+        }
     }
 }

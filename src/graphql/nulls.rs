@@ -12,13 +12,19 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Value as ConstValue, Variables};
 use async_graphql_value::Value;
 
+/// The root types; arguments with input objects stand nowhere else in this schema.
+const ROOTS: [(OperationType, &str); 2] = [
+    (OperationType::Query, "Query"),
+    (OperationType::Mutation, "Mutation"),
+];
+
 /// Which input fields drop a null, and which input types the arguments of mutations have.
 #[derive(Debug, Default)]
 pub struct NullDefaults {
     /// Input type -> field -> what is known of it.
     inputs: HashMap<String, HashMap<String, InputField>>,
-    /// Mutation -> argument -> input type.
-    mutations: HashMap<String, HashMap<String, String>>,
+    /// Root type -> field -> argument -> input type.
+    roots: HashMap<String, HashMap<String, HashMap<String, String>>>,
 }
 
 #[derive(Debug)]
@@ -48,8 +54,8 @@ impl NullDefaults {
                     });
                     this.inputs.insert(name, fields.collect());
                 }
-                TypeKind::Object(object) if name == "Mutation" => {
-                    this.mutations = object
+                TypeKind::Object(object) if ROOTS.iter().any(|(_, root)| *root == name) => {
+                    let fields = object
                         .fields
                         .iter()
                         .map(|field| {
@@ -60,6 +66,7 @@ impl NullDefaults {
                             (field.node.name.node.to_string(), arguments.collect())
                         })
                         .collect();
+                    this.roots.insert(name, fields);
                 }
                 _ => {}
             }
@@ -88,11 +95,9 @@ impl NullDefaults {
         }
     }
 
-    /// Takes the nulls out of the variables and the literals of the mutations in `document`.
+    /// Takes the nulls out of the variables and of the literals in the arguments of the root fields of `document`.
     pub fn apply(&self, document: &mut ExecutableDocument, variables: &mut Variables) {
-        let mut has_mutation = false;
         for (_, operation) in document.operations.iter() {
-            has_mutation |= operation.node.ty == OperationType::Mutation;
             for definition in &operation.node.variable_definitions {
                 let type_name = base_name(&definition.node.var_type.node.to_string());
                 if let Some(value) = variables.get_mut(&definition.node.name.node) {
@@ -100,26 +105,31 @@ impl NullDefaults {
                 }
             }
         }
-        if !has_mutation {
-            return;
-        }
-        for operation in operations_mut(document) {
-            if operation.0 == OperationType::Mutation {
-                self.scrub_selections(operation.1, variables);
+        for (operation, selections) in operations_mut(document) {
+            if let Some((_, root)) = ROOTS.iter().find(|(kind, _)| *kind == operation) {
+                self.scrub_selections(root, selections, variables);
             }
         }
         for fragment in document.fragments.values_mut() {
-            if fragment.node.type_condition.node.on.node == "Mutation" {
-                self.scrub_selections(&mut fragment.node.selection_set.node, variables);
-            }
+            let fragment = &mut fragment.node;
+            let root = fragment.type_condition.node.on.node.to_string();
+            self.scrub_selections(&root, &mut fragment.selection_set.node, variables);
         }
     }
 
-    fn scrub_selections(&self, selections: &mut SelectionSet, variables: &mut Variables) {
+    fn scrub_selections(
+        &self,
+        root: &str,
+        selections: &mut SelectionSet,
+        variables: &mut Variables,
+    ) {
+        let Some(fields) = self.roots.get(root) else {
+            return;
+        };
         for selection in &mut selections.items {
             match &mut selection.node {
                 Selection::Field(field) => {
-                    let Some(arguments) = self.mutations.get(field.node.name.node.as_str()) else {
+                    let Some(arguments) = fields.get(field.node.name.node.as_str()) else {
                         continue;
                     };
                     for (name, value) in &mut field.node.arguments {
@@ -129,7 +139,7 @@ impl NullDefaults {
                     }
                 }
                 Selection::InlineFragment(fragment) => {
-                    self.scrub_selections(&mut fragment.node.selection_set.node, variables);
+                    self.scrub_selections(root, &mut fragment.node.selection_set.node, variables);
                 }
                 Selection::FragmentSpread(_) => {}
             }

@@ -11,11 +11,11 @@ pub struct DateTime(pub Timestamp);
 
 impl DateTime {
     fn from_text(text: &str) -> Option<Self> {
-        let time = chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+        let time = Timestamp::from(chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc());
         // The range that every database here can store.
         (1000..=9999)
-            .contains(&time.year())
-            .then(|| Self(time.into()))
+            .contains(&time.utc().year())
+            .then_some(Self(time))
     }
 }
 
@@ -70,6 +70,8 @@ mod tests {
             "2026-02-30T00:00:00Z",
             "0999-01-01T00:00:00Z",
             "1700000000",
+            "9999-12-31T23:59:60Z",
+            "1000-01-01T00:00:00+00:01",
         ] {
             assert_eq!(DateTime::from_text(text), None, "{text}");
         }

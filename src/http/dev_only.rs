@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::extract::{Extension, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -23,8 +23,8 @@ const FORWARDED: [&str; 7] = [
     "x-real-ip",
 ];
 
-/// Refuses requests that came through a proxy or a tunnel, and those that name another host: a page of some site whose
-/// name was made to point here (DNS rebinding).
+/// Refuses requests that came through a proxy or a tunnel, those of other sites' pages, and those that name another host: a
+/// page of some site whose name was made to point here (DNS rebinding).
 pub(crate) async fn guard(
     Extension(RequestId(request_id)): Extension<RequestId>,
     request: Request,
@@ -40,6 +40,16 @@ pub(crate) async fn guard(
             "wegraph dev 只接受本机直接发来的请求；对外服务请用 wegraph serve",
             "wegraph dev takes no forwarded requests; use wegraph serve",
         )
+    } else if headers
+        .get_all(header::ORIGIN)
+        .iter()
+        .any(|origin| !is_own_page(origin))
+    {
+        // WebSockets are open to the pages of all sites unless the server looks.
+        Message::new(
+            "wegraph dev 不接受其他网站页面发来的请求",
+            "wegraph dev takes no requests from the pages of other sites",
+        )
     } else if !host.is_some_and(is_loopback) {
         Message::new(
             "wegraph dev 只接受发往 localhost 的请求；对外服务请用 wegraph serve",
@@ -54,6 +64,15 @@ pub(crate) async fn guard(
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
     FORWARDED.iter().any(|name| headers.contains_key(*name))
+}
+
+/// Whether an `Origin` header names a page of this machine.
+fn is_own_page(origin: &HeaderValue) -> bool {
+    origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+        .is_some_and(|(_, host)| is_loopback(host))
 }
 
 fn is_loopback(host: &str) -> bool {

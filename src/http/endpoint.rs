@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode, code_of, finish};
-use crate::graphql::limits::is_shallow;
+use crate::graphql::limits::{MAX_FRAGMENTS, is_shallow};
 use crate::graphql::loader::BatchQueue;
 use crate::graphql::nulls::NullDefaults;
 use crate::identity::IdentityService;
@@ -110,6 +110,11 @@ impl Endpoint {
                     ),
                 ))
         })?;
+        if document.fragments.len() > MAX_FRAGMENTS {
+            return Err(ApiError::new(ErrorCode::QueryTooComplex));
+        }
+        // Clients that always send the field send it empty when there is no name.
+        request.operation_name = request.operation_name.filter(|name| !name.is_empty());
         let (operation, name) = chosen_operation(&document, request.operation_name.as_deref())?;
         self.0.nulls.apply(&mut document, &mut request.variables);
         request.set_parsed_query(document);
@@ -166,7 +171,6 @@ fn chosen_operation(
     document: &ExecutableDocument,
     name: Option<&str>,
 ) -> Result<(OperationType, String), ApiError> {
-    let name = name.filter(|name| !name.is_empty());
     let missing = || {
         ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(
             "查询中没有 operationName 所指的操作，或有多个操作而未指定 operationName",

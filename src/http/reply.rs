@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::graphql::error::ApiError;
+use crate::graphql::error::{ApiError, ErrorCode, code_of};
 use crate::platform::locale::Locale;
 
 /// How a reply is labelled.
@@ -82,7 +82,19 @@ impl<'a> Body<'a> {
 /// The reply to a request that reached the schema.
 pub(crate) fn graphql(response: &GraphqlResponse, media_type: MediaType) -> Response {
     let body = Body::new(response);
+    let has = |code: ErrorCode| {
+        response
+            .errors
+            .iter()
+            .any(|error| code_of(error) == code.as_str())
+    };
     let status = match (media_type, body.data) {
+        (MediaType::GraphqlResponse, None) if has(ErrorCode::InternalServerError) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        (MediaType::GraphqlResponse, None) if has(ErrorCode::RequestTimeout) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         (MediaType::GraphqlResponse, None) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };

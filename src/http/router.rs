@@ -113,7 +113,15 @@ async fn schema() -> impl IntoResponse {
 /// Whether requests can be served: the database answers.
 async fn readyz(State(state): State<AppState>) -> Response {
     match ping(state.db.read()).await {
-        Ok(()) => "ok\n".into_response(),
+        Ok(()) if state.db.is_writable() => "ok\n".into_response(),
+        Ok(()) => {
+            tracing::error!("The database writer has stopped");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database takes no writes\n",
+            )
+                .into_response()
+        }
         Err(error) => {
             tracing::warn!(%error, "The database does not answer");
             (

@@ -305,8 +305,9 @@ impl IdentityMutation {
         Ok(identity.register(account, user_agent).await?.into())
     }
 
-    /// Exchanges a refresh token for new tokens. Errors: UNAUTHENTICATED for a token we never gave, TOKEN_EXPIRED,
-    /// TOKEN_REVOKED when it was used before or its session has ended, ACCOUNT_DISABLED.
+    /// Exchanges a refresh token for new tokens; send it without the expired access token. Errors: UNAUTHENTICATED for a token
+    /// that is not known, TOKEN_EXPIRED, TOKEN_REVOKED for the one that was replaced last and for an ended session,
+    /// ACCOUNT_DISABLED.
     async fn refresh_session(
         &self,
         ctx: &Context<'_>,

@@ -92,7 +92,8 @@ impl IdentityService {
         wechat: WechatClient,
         config: &AuthConfig,
     ) -> Result<Self, IdentityError> {
-        let parallel = std::thread::available_parallelism().map_or(1, usize::from);
+        // Half of the cores: a flood of sign-ins leaves the others to everybody else.
+        let parallel = std::thread::available_parallelism().map_or(1, usize::from) / 2;
         Ok(Self {
             db,
             clock,
@@ -244,7 +245,7 @@ impl IdentityService {
     ) -> Result<SignIn, IdentityError> {
         let mut faults = Faults::under(&["input", "wechat"]);
         let code = faults.line(&["code"], code, 1, 256);
-        if app_id.is_some_and(|app_id| !self.wechat.serves(app_id)) {
+        if self.wechat.is_configured() && app_id.is_some_and(|app_id| !self.wechat.serves(app_id)) {
             faults.add(&["appId"], Rule::Unknown);
         }
         let code = faults.check(code)?;
@@ -278,8 +279,8 @@ impl IdentityService {
     /// Exchanges a refresh token for a new pair.
     ///
     /// # Errors
-    /// `TokenInvalid` for one we never gave, `TokenExpired`, `TokenRevoked` when it was used before or its session has
-    /// ended, `AccountDisabled`.
+    /// `TokenInvalid` for one that is not known (any more), `TokenExpired`, `TokenRevoked` for the one that was replaced last
+    /// and for an ended session, `AccountDisabled`.
     pub async fn refresh(&self, token: &str) -> Result<SignIn, IdentityError> {
         let now = self.clock.now();
         let refresh_token = new_refresh_token();
@@ -503,6 +504,10 @@ fn check_email(faults: &mut Faults, email: &str) -> String {
             && domain.split('.').all(|label| !label.is_empty())
             && !email.contains(char::is_whitespace)
     });
+    // Lower case can be longer, and is what the column must hold.
+    if key_of(&email).chars().count() > 254 && email.chars().count() <= 254 {
+        faults.add(&["email"], Rule::TooLong { max: 254 });
+    }
     if !is_plausible {
         let expected = Message::new("应为邮箱地址", "an e-mail address");
         faults.add(&["email"], Rule::Malformed { expected });

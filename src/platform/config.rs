@@ -21,15 +21,21 @@ const DEFAULT_FILE: &str = "wegraph.toml";
 pub const MIN_SECRET_BYTES: usize = 32;
 
 /// Keys that stand in documentation and tutorials, compared in lower case.
-const KNOWN_SECRETS: [&str; 8] = [
-    "your-256-bit-secret",
-    "your-256-bit-secret-your-256-bit-secret",
+const KNOWN_SECRETS: [&str; 4] = [
     "a-string-secret-at-least-256-bits-long",
     "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-    "change-me-change-me-change-me-change-me",
-    "changeme-changeme-changeme-changeme",
-    "0123456789abcdef0123456789abcdef",
-    "abcdefghijklmnopqrstuvwxyz0123456789",
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+    "django-insecure-change-this-key-before-production",
+];
+/// Words of placeholders, letters and digits only.
+const PLACEHOLDERS: [&str; 7] = [
+    "changeme",
+    "changethis",
+    "replaceme",
+    "yoursecret",
+    "your256bitsecret",
+    "yoursupersecret",
+    "insertsecret",
 ];
 
 /// All settings, checked.
@@ -492,7 +498,7 @@ fn check_secret(secret: &str, faults: &mut Vec<String>) {
     let name = "auth.secret (WEGRAPH_AUTH__SECRET)";
     if secret.is_empty() {
         faults.push(format!("{name}: missing; `wegraph keygen` makes one"));
-    } else if KNOWN_SECRETS.contains(&secret.to_lowercase().as_str()) {
+    } else if is_published(secret) {
         faults.push(format!(
             "{name}: is a published example; `wegraph keygen` makes one"
         ));
@@ -506,6 +512,13 @@ fn check_secret(secret: &str, faults: &mut Vec<String>) {
             "{name}: repeats a few characters; `wegraph keygen` makes one"
         ));
     }
+}
+
+/// Whether a secret stands in documentation, or is what such a place says to replace.
+fn is_published(secret: &str) -> bool {
+    let lower = secret.to_lowercase();
+    let plain: String = lower.chars().filter(char::is_ascii_alphanumeric).collect();
+    KNOWN_SECRETS.contains(&lower.as_str()) || PLACEHOLDERS.iter().any(|word| plain.contains(word))
 }
 
 /// Whether the bytes are one short unit over and over, as in `aaaa…` or `abcabc…`.
@@ -611,6 +624,8 @@ mod tests {
             "",
             "short",
             "your-256-bit-secret-your-256-bit-secret",
+            "CHANGE_ME-please-0123456789-0123456789",
+            "a-string-secret-at-least-256-bits-long",
             &"k".repeat(64),
             &"abcd".repeat(16),
         ] {

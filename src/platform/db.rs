@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,9 +74,14 @@ impl Database {
             create_sqlite_file(config)?;
             let mut writing = options.clone();
             writing.max_connections(1).min_connections(1);
-            let connection = connect(writing, &statements).await?;
+            let connection = connect(writing.clone(), &statements).await?;
             let (sender, receiver) = mpsc::channel(QUEUE);
-            tokio::spawn(run_writer(connection, receiver));
+            let writer = SqliteWriter {
+                options: writing,
+                statements: Arc::clone(&statements),
+                connection: Some(connection),
+            };
+            tokio::spawn(writer.run(receiver));
             options.map_sqlx_sqlite_opts(|options| sqlite_options(options).read_only(true));
             Writer::Queue(sender)
         } else {
@@ -108,6 +113,14 @@ impl Database {
     /// For queries. On SQLite these connections cannot write.
     pub fn read(&self) -> &DatabaseConnection {
         &self.reader
+    }
+
+    /// Whether writes can be taken.
+    pub fn is_writable(&self) -> bool {
+        match &self.writer {
+            Writer::Pool => true,
+            Writer::Queue(queue) => !queue.is_closed(),
+        }
     }
 
     /// How many SQL statements have been sent, transaction control not counted.
@@ -205,18 +218,26 @@ fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .statement_cache_capacity(256)
 }
 
+/// Whether the database is an SQLite file that is not there yet.
+///
+/// # Errors
+/// When the URL is wrong.
+pub fn is_missing_file(config: &DatabaseConfig) -> Result<bool, DbErr> {
+    Ok(is_sqlite(config) && !sqlite_path(config)?.exists())
+}
+
+fn sqlite_path(config: &DatabaseConfig) -> Result<PathBuf, DbErr> {
+    let options: Result<SqliteConnectOptions, _> = config.url.expose_secret().parse();
+    match options {
+        Ok(options) => Ok(options.get_filename().to_owned()),
+        Err(error) => Err(DbErr::Conn(RuntimeErr::Internal(error.to_string()))),
+    }
+}
+
 /// Creates the file and its folder when they are missing; only the owner may read the file.
 fn create_sqlite_file(config: &DatabaseConfig) -> Result<(), DbErr> {
-    let options: SqliteConnectOptions =
-        config
-            .url
-            .expose_secret()
-            .parse()
-            .map_err(|error: sea_orm::sqlx::Error| {
-                DbErr::Conn(RuntimeErr::Internal(error.to_string()))
-            })?;
-    let path = options.get_filename();
-    create_private_file(path)
+    let path = sqlite_path(config)?;
+    create_private_file(&path)
         .map_err(|error| DbErr::Conn(RuntimeErr::Internal(format!("{}: {error}", path.display()))))
 }
 
@@ -348,19 +369,52 @@ where
     wait.await.map_err(|_| stopped())?
 }
 
-async fn run_writer(connection: DatabaseConnection, mut queue: mpsc::Receiver<Job>) {
-    while let Some(first) = queue.recv().await {
-        let mut replies = Vec::new();
-        let result = run_batch(&connection, first, &mut queue, &mut replies).await;
-        if let Err(error) = &result {
-            tracing::error!(%error, jobs = replies.len(), "A batch of writes failed and was rolled back");
+/// The only writer of an SQLite file.
+struct SqliteWriter {
+    options: ConnectOptions,
+    statements: Arc<AtomicU64>,
+    /// None after a failure, until the next job.
+    connection: Option<DatabaseConnection>,
+}
+
+impl SqliteWriter {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(first) = queue.recv().await {
+            let mut replies = Vec::new();
+            let result = self.serve(first, &mut queue, &mut replies).await;
+            if let Err(error) = &result {
+                tracing::error!(%error, jobs = replies.len(), "A batch of writes failed and was rolled back");
+                // SQLite may have rolled back by itself, and then the driver no longer knows how deep it is in
+                // transactions: the connection is not used again.
+                self.close().await;
+            }
+            for reply in replies {
+                reply(result.clone());
+            }
         }
-        for reply in replies {
-            reply(result.clone());
-        }
+        self.close().await;
     }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "The database writer did not close properly");
+
+    async fn serve(
+        &mut self,
+        first: Job,
+        queue: &mut mpsc::Receiver<Job>,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), DbErr> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(self.options.clone(), &self.statements).await?,
+        };
+        let connection = self.connection.insert(connection);
+        run_batch(connection, first, queue, replies).await
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "The database writer did not close properly");
+        }
     }
 }
 
@@ -435,8 +489,12 @@ pub async fn ping(connection: &DatabaseConnection) -> Result<(), DbErr> {
 pub async fn lock_schema(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let backend = connection.get_database_backend();
     let sql = match backend {
-        DbBackend::Postgres => "SELECT 1 FROM (SELECT pg_advisory_lock(7239871204)) AS locked",
-        DbBackend::MySql => "SELECT GET_LOCK(CONCAT('wegraph_schema_', DATABASE()), 60)",
+        DbBackend::Postgres => {
+            let limit = Statement::from_string(backend, "SET lock_timeout = '60s'");
+            connection.execute_raw(limit).await?;
+            "SELECT 1 FROM (SELECT pg_advisory_lock(7239871204)) AS locked"
+        }
+        DbBackend::MySql => "SELECT GET_LOCK(CONCAT('wegraph_', SHA1(DATABASE())), 60)",
         _ => return Ok(()),
     };
     let row = connection

@@ -5,16 +5,22 @@ use std::time::Duration;
 /// A client that never follows redirects, uses no proxy of the environment, and gives up after `timeout`.
 ///
 /// # Errors
-/// When the TLS roots of the machine cannot be read.
+/// When TLS cannot be set up at all. A machine without certificate authorities gets a client that cannot use https, and an
+/// error in the log: the server is of use without calls to others.
 pub fn build(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
     // Fails only when a provider is installed already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder()
-        .user_agent(concat!("wegraph/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(timeout.min(Duration::from_secs(3)))
-        .timeout(timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        // Settings come from our own layers only, and a proxy would see where the secrets go.
-        .no_proxy()
-        .build()
+    let builder = || {
+        reqwest::Client::builder()
+            .user_agent(concat!("wegraph/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(timeout.min(Duration::from_secs(3)))
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            // Settings come from our own layers only, and a proxy would see where the secrets go.
+            .no_proxy()
+    };
+    builder().build().or_else(|error| {
+        tracing::error!(%error, "No certificate authorities were found (ca-certificates): calls by https will fail");
+        builder().tls_certs_only([]).build()
+    })
 }

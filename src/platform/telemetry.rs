@@ -3,19 +3,23 @@
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::platform::config::{LogConfig, LogFormat};
 
 /// Libraries whose finer levels print URLs, headers or bound values, and so could print a secret.
 const QUIET: [&str; 7] = [
-    "h2=info",
-    "hyper=info",
-    "hyper_util=info",
-    "reqwest=info",
-    "rustls=info",
-    "sea_orm=warn",
-    "sqlx=warn",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+    "sea_orm",
+    "sqlx",
 ];
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
@@ -25,21 +29,29 @@ static PANICS: AtomicU64 = AtomicU64::new(0);
 /// # Errors
 /// When `config.filter` is not a filter, or logging was started before.
 pub fn init(config: &LogConfig) -> anyhow::Result<()> {
-    let mut filter = EnvFilter::try_new(&config.filter)?;
-    for directive in QUIET {
-        filter = filter.add_directive(directive.parse()?);
-    }
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(&config.filter)?.and(filter_fn(is_harmless));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
     match config.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_target(false)
-            .try_init(),
+        LogFormat::Json => registry
+            .with(layer.json().flatten_event(true).with_filter(filter))
+            .try_init()?,
+        LogFormat::Text => registry
+            .with(
+                layer
+                    .with_ansi(std::io::stderr().is_terminal())
+                    .with_target(false)
+                    .with_filter(filter),
+            )
+            .try_init()?,
     }
-    .map_err(|error| anyhow::anyhow!(error))
+    Ok(())
+}
+
+/// Not a fine level of a library that could print a secret; no setting turns those on.
+fn is_harmless(metadata: &Metadata<'_>) -> bool {
+    let library = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::INFO || !QUIET.contains(&library)
 }
 
 /// Counts a panic that was caught, and returns how many there have been.

@@ -1,10 +1,8 @@
 //! Anything by its id.
 
 use async_graphql::{Context, ID, Interface, Object};
-use sea_orm::sea_query::{Expr, ExprTrait, Query as Select, SelectStatement, UnionType};
-use sea_orm::{ConnectionTrait, DbErr};
-use uuid::Uuid;
 
+use crate::entity::find_table;
 use crate::graphql::context::{service, viewer_opt};
 use crate::graphql::error::ApiError;
 use crate::identity::User;
@@ -76,23 +74,4 @@ async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, ApiError> {
             _ => None,
         },
     )
-}
-
-/// The table that has a row of this id, in one statement.
-async fn find_table(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<String>, DbErr> {
-    let probe = |table: &'static str| -> SelectStatement {
-        Select::select()
-            .expr_as(Expr::val(table), "table_name")
-            .from(table)
-            .and_where(Expr::col("id").eq(id))
-            .take()
-    };
-    let mut query = probe("users");
-    for table in ["rubrics", "scores", "tasks"] {
-        query.union(UnionType::All, probe(table));
-    }
-    match db.query_one(&query).await? {
-        Some(row) => row.try_get("", "table_name").map(Some),
-        None => Ok(None),
-    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::entity::find_table;
 use crate::entity::rubric::RubricState;
 use crate::entity::{grade, rubric, score};
 use crate::graphql::pagination::{Page, Slice};
@@ -137,11 +138,16 @@ impl ScoreService {
     ) -> Result<Option<score::Model>, ScoreError> {
         match repository::find_any_score(self.db.read(), id).await? {
             Some(score)
-                if score.user_id != Some(viewer.user_id) || score.content_digest != digest =>
+                if score.user_id == Some(viewer.user_id) && score.content_digest == digest =>
             {
-                Err(ScoreError::IdConflict)
+                Ok(Some(score))
             }
-            known => Ok(known),
+            Some(_) => Err(ScoreError::IdConflict),
+            // A score that came in since is found when the insert fails.
+            None => match find_table(self.db.read(), id).await?.as_deref() {
+                None | Some("scores") => Ok(None),
+                Some(_) => Err(ScoreError::IdConflict),
+            },
         }
     }
 

@@ -12,12 +12,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
@@ -33,6 +33,8 @@ const CODE_LIFE: TimeDelta = TimeDelta::minutes(5);
 const TOKEN_LIFE: TimeDelta = TimeDelta::seconds(7200);
 /// In normal mode a token is replaced in its last minutes only.
 const TOKEN_OVERLAP: TimeDelta = TimeDelta::minutes(5);
+/// Forced replacements of a token lie at least so far apart.
+const FORCE_INTERVAL: TimeDelta = TimeDelta::seconds(30);
 /// Longer than any client waits.
 const SILENCE: Duration = Duration::from_secs(120);
 
@@ -54,7 +56,8 @@ struct Book {
     codes: HashMap<String, IssuedCode>,
     used: HashSet<String>,
     busy: HashMap<String, u32>,
-    token: Option<(String, Timestamp)>,
+    token: Option<AccessToken>,
+    previous: Option<AccessToken>,
     tokens: u64,
     exchanges: u64,
 }
@@ -63,6 +66,34 @@ struct IssuedCode {
     app_id: String,
     person: String,
     issued_at: Timestamp,
+}
+
+#[derive(Clone)]
+struct AccessToken {
+    text: String,
+    made_at: Timestamp,
+    ends_at: Timestamp,
+}
+
+/// What a code was given for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CodeKind {
+    /// By `wx.login`.
+    Login,
+    /// By a getPhoneNumber button.
+    Phone,
+}
+
+impl CodeKind {
+    /// The person of a phone code is `phone` and the number.
+    fn of(person: &str) -> Self {
+        match person.strip_prefix("phone") {
+            Some(number) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
+                Self::Phone
+            }
+            _ => Self::Login,
+        }
+    }
 }
 
 /// What a code that was not issued asks for.
@@ -161,17 +192,21 @@ impl WechatSimulator {
         }
     }
 
-    /// Who a code belongs to. Uses it up.
-    fn redeem(&self, app_id: &str, code: &str) -> Result<String, Reply> {
+    /// Who a code belongs to. Uses it up, unless it is of the other kind: the two are not interchangeable.
+    fn redeem(&self, kind: CodeKind, code: &str) -> Result<String, Reply> {
         let wish = wish(code);
         let mut book = self.book();
         book.exchanges += 1;
         if book.used.contains(code) {
-            return Err(Reply::Errcode(40163));
+            return Err(Reply::Errcode(match kind {
+                CodeKind::Login => 40163,
+                CodeKind::Phone => 40029,
+            }));
         }
         let person = match (book.codes.get(code), wish) {
             (Some(issued), _) => {
-                if issued.app_id != app_id || self.0.clock.now() - issued.issued_at > CODE_LIFE {
+                let is_old = self.0.clock.now() - issued.issued_at > CODE_LIFE;
+                if issued.app_id != self.0.app_id || is_old {
                     return Err(Reply::Errcode(40029));
                 }
                 issued.person.clone()
@@ -189,25 +224,53 @@ impl WechatSimulator {
             (None, Some(Wish::Fault(fault))) => return Err(Reply::Fault(fault.to_owned())),
             (None, None) => return Err(Reply::Errcode(40029)),
         };
+        if CodeKind::of(&person) != kind {
+            return Err(Reply::Errcode(40029));
+        }
         book.used.insert(code.to_owned());
         Ok(person)
     }
 
     /// The current access token and the seconds it has left.
+    ///
+    /// A token is replaced in its last minutes and then works for the rest of them; a forced replacement ends it at once,
+    /// and is not made more often than every 30 seconds.
     fn access_token(&self, is_forced: bool) -> (String, i64) {
         let now = self.0.clock.now();
         let mut book = self.book();
-        let current = book
-            .token
-            .clone()
-            .filter(|(_, ends)| !is_forced && *ends - now > TOKEN_OVERLAP);
-        let (token, ends) = current.unwrap_or_else(|| {
-            book.tokens += 1;
-            let random = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 48]>());
-            (format!("{}_{random}", book.tokens), now + TOKEN_LIFE)
-        });
-        book.token = Some((token.clone(), ends));
-        (token, (ends - now).num_seconds())
+        if let Some(token) = &book.token {
+            let is_fresh = token.ends_at - now > TOKEN_OVERLAP;
+            let is_too_soon = now - token.made_at < FORCE_INTERVAL;
+            if is_fresh && (!is_forced || is_too_soon) {
+                return (token.text.clone(), (token.ends_at - now).num_seconds());
+            }
+        }
+        book.tokens += 1;
+        let random = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 48]>());
+        let token = AccessToken {
+            text: format!("{}_{random}", book.tokens),
+            made_at: now,
+            ends_at: now + TOKEN_LIFE,
+        };
+        let old = book.token.replace(token.clone());
+        book.previous = old.filter(|_| !is_forced);
+        (token.text, TOKEN_LIFE.num_seconds())
+    }
+
+    /// The errcode for an access token that does not work.
+    fn check_token(&self, given: Option<&str>) -> Result<(), i64> {
+        let now = self.0.clock.now();
+        let book = self.book();
+        let given = given.ok_or(41001)?;
+        let known = [&book.token, &book.previous]
+            .into_iter()
+            .flatten()
+            .find(|token| token.text == given);
+        match known {
+            None => Err(40001),
+            Some(token) if token.ends_at <= now => Err(42001),
+            Some(_) => Ok(()),
+        }
     }
 }
 
@@ -218,7 +281,11 @@ fn wish(code: &str) -> Option<Wish<'_>> {
             Some(_) => "-1",
             None => rest.split('-').next()?,
         };
-        return Some(fault.parse().map_or(Wish::Fault(fault), Wish::Error));
+        return Some(match fault {
+            // A status of HTTP and no errcode of the platform's.
+            "500" => Wish::Fault(fault),
+            _ => fault.parse().map_or(Wish::Fault(fault), Wish::Error),
+        });
     }
     let (person, nonce) = rest.rsplit_once('-')?;
     if person.is_empty() || nonce.is_empty() {
@@ -307,7 +374,7 @@ async fn code_to_session(
         (Err(errcode), ..) => Reply::Errcode(errcode),
         (_, None | Some(""), _) => Reply::Errcode(41008),
         (.., grant) if grant != Some("authorization_code") => Reply::Errcode(40002),
-        (_, Some(code), _) => match simulator.redeem(&simulator.0.app_id, code) {
+        (_, Some(code), _) => match simulator.redeem(CodeKind::Login, code) {
             Ok(person) => Reply::Json(json!({
                 "openid": simulator.openid(&person),
                 "session_key": simulator.session_key(&person),
@@ -345,24 +412,18 @@ async fn phone_number(
     body: String,
 ) -> Response {
     let now = simulator.0.clock.now();
-    let token = simulator.book().token.clone();
-    let errcode = match (query.get("access_token"), token) {
-        (None, _) => Some(41001),
-        (Some(_), Some((_, ends))) if ends <= now => Some(42001),
-        (Some(given), Some((current, _))) if *given == current => None,
-        _ => Some(40001),
-    };
-    if let Some(errcode) = errcode {
+    if let Err(errcode) = simulator.check_token(query.get("access_token").map(String::as_str)) {
         return Reply::Errcode(errcode).send().await;
     }
-    let Ok(Json(body)) = serde_json::from_str::<Value>(&body).map(Json) else {
+    let Ok(body) = serde_json::from_str::<Value>(&body) else {
         return Reply::Errcode(47001).send().await;
     };
     let reply = match body.get("code").and_then(Value::as_str) {
         None => Reply::Errcode(41008),
-        Some(code) => match simulator.redeem(&simulator.0.app_id, code) {
-            Ok(person) => match person.strip_prefix("phone") {
-                Some(number) => Reply::Json(json!({
+        Some(code) => match simulator.redeem(CodeKind::Phone, code) {
+            Ok(person) => {
+                let number = person.trim_start_matches("phone");
+                Reply::Json(json!({
                     "errcode": 0,
                     "errmsg": "ok",
                     "phone_info": {
@@ -371,9 +432,8 @@ async fn phone_number(
                         "countryCode": "86",
                         "watermark": {"timestamp": now.seconds(), "appid": simulator.0.app_id},
                     },
-                })),
-                None => Reply::Errcode(40029),
-            },
+                }))
+            }
             Err(reply) => reply,
         },
     };

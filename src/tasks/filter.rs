@@ -10,9 +10,15 @@ use crate::entity::task::{self, TaskPriority, TaskStatus};
 use crate::graphql::pagination::Page;
 use crate::platform::clock::Timestamp;
 use crate::platform::db::like_pattern;
+use crate::platform::fault::{Faults, Rule};
 
 /// Stands before, between and after the parts of a lower-cased column; no text of a client contains it.
 pub(crate) const SEPARATOR: char = '\u{1f}';
+
+/// Longest tag.
+pub(crate) const TAG_MAX: usize = 30;
+/// Longest text to search for; engines limit the length of a pattern, each in its own way.
+const SEARCH_MAX: usize = 200;
 
 /// Which tasks to list; all parts must hold.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +42,23 @@ pub struct TaskFilter {
 }
 
 impl TaskFilter {
+    /// Checks the lengths of what is looked for.
+    pub(crate) fn check(&self) -> Result<(), Faults> {
+        let mut faults = Faults::under(&["filter"]);
+        for (name, text, max) in [
+            ("tag", &self.tag, TAG_MAX),
+            ("search", &self.search, SEARCH_MAX),
+        ] {
+            let length = text
+                .as_deref()
+                .map_or(0, |text| text.trim().chars().count());
+            if length > max {
+                faults.add(&[name], Rule::TooLong { max });
+            }
+        }
+        faults.check(())
+    }
+
     /// The tasks of `owner` that match at `now`.
     pub(crate) fn select(&self, owner: Uuid, now: Timestamp) -> Select<task::Entity> {
         let mut condition = Condition::all().add(task::Column::OwnerId.eq(owner));

@@ -154,9 +154,9 @@ struct TaskFilter {
     status: Option<Vec<TaskStatus>>,
     /// Any of these; an empty list matches nothing.
     priority: Option<Vec<TaskPriority>>,
-    /// Has this tag, in any case.
+    /// Has this tag of at most 30 characters, in any case.
     tag: Option<String>,
-    /// Title or notes contain this text, in any case; wildcards have no meaning.
+    /// Title or notes contain this text of at most 200 characters, in any case; wildcards have no meaning.
     search: Option<String>,
     /// Due at this time or later.
     due_after: Option<DateTime>,
@@ -361,7 +361,8 @@ impl TasksQuery {
             before,
         }
         .check(|cursor: &TaskCursor| cursor.is_of(order))?;
-        let filter = filter.unwrap_or_default().into();
+        let filter: filter::TaskFilter = filter.unwrap_or_default().into();
+        filter.check()?;
         let slice = tasks.list(viewer, &filter, order, &page).await?;
         let total_count = match ctx.look_ahead().field("totalCount").exists() {
             true => tasks.count(viewer, &filter).await?,

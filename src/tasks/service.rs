@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
+use crate::entity::find_table;
 use crate::entity::task::{self, Tags, TaskPriority, TaskStatus};
 use crate::graphql::pagination::{Page, Slice};
 use crate::platform::clock::{Clock, Timestamp};
@@ -17,13 +18,12 @@ use crate::platform::locale::Message;
 use crate::platform::patch::Patch;
 use crate::platform::viewer::Viewer;
 use crate::tasks::error::TaskError;
-use crate::tasks::filter::{SEPARATOR, TaskCursor, TaskFilter, TaskOrder};
+use crate::tasks::filter::{SEPARATOR, TAG_MAX, TaskCursor, TaskFilter, TaskOrder};
 use crate::tasks::repository;
 
 const TITLE_MAX: usize = 200;
 const NOTES_MAX: usize = 10_000;
 const TAGS_MAX: usize = 20;
-const TAG_MAX: usize = 30;
 /// Most tasks that one call changes.
 const BULK_MAX: usize = 100;
 
@@ -135,29 +135,34 @@ impl TaskService {
             created_at: now,
             updated_at: now,
         };
-        let stored = row.clone();
+        let (stored, has_own_id) = (row.clone(), new.id.is_some());
         let result = self
             .db
             .write(move |tx| {
                 let row = stored.clone();
-                Box::pin(async move { Ok::<_, TaskError>(repository::insert(tx, row).await?) })
+                Box::pin(async move {
+                    if has_own_id && find_table(tx, row.id).await?.is_some() {
+                        return Err(TaskError::IdConflict);
+                    }
+                    Ok(repository::insert(tx, row).await?)
+                })
             })
             .await;
-        match result {
-            Err(TaskError::Database(error)) if new.id.is_some() && is_unique_violation(&error) => {
-                match repository::find_any(self.db.read(), id).await? {
-                    Some(task)
-                        if task.owner_id == viewer.user_id
-                            && task.creation_digest == row.creation_digest =>
-                    {
-                        Ok(task)
-                    }
-                    Some(_) => Err(TaskError::IdConflict),
-                    None => Err(error.into()),
-                }
-            }
-            other => other.map(|()| row),
+        let is_taken = match &result {
+            Err(TaskError::IdConflict) => true,
+            // The same id came twice at once, and the other request was first.
+            Err(TaskError::Database(error)) => has_own_id && is_unique_violation(error),
+            _ => false,
+        };
+        if !is_taken {
+            return result.map(|()| row);
         }
+        repository::find_any(self.db.read(), id)
+            .await?
+            .filter(|task| {
+                task.owner_id == viewer.user_id && task.creation_digest == row.creation_digest
+            })
+            .ok_or(TaskError::IdConflict)
     }
 
     /// Changes a task of the caller. A change that changes nothing keeps the version.

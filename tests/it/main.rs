@@ -10,6 +10,7 @@ mod identity;
 mod platform;
 mod schema;
 mod scores;
+mod simulator;
 mod tasks;
 
 fn main() -> std::process::ExitCode {

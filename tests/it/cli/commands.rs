@@ -73,6 +73,7 @@ once! {
             output.lines().map(|line| line.split_whitespace().next().expect("a word").to_owned()).collect::<Vec<_>>()
         };
         assert!(states(&["migrate", "status"]).await.iter().all(|state| state == "pending"));
+        assert!(!folder.path().join("data").exists(), "looking changes nothing");
         assert!(states(&["migrate", "up"]).await.iter().all(|state| state == "applied"));
         assert!(folder.path().join("data/wegraph.db").exists());
         let down = states(&["migrate", "down"]).await;

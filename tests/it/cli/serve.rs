@@ -14,7 +14,7 @@ once! {
         let folder = TempDir::new().expect("a folder");
         let wechat = WechatSimulator::start("wx00secretapp", "the-app-secret-1", Arc::new(SystemClock)).await.expect("the simulator");
         let server = Server::serve(folder.path(), &[
-            ("WEGRAPH_AUTH__SECRET", SECRET), ("WEGRAPH_LOG__FILTER", "trace"), ("WEGRAPH_WECHAT__APP_ID", "wx00secretapp"),
+            ("WEGRAPH_AUTH__SECRET", SECRET), ("WEGRAPH_LOG__FILTER", "trace,h2::codec=trace,hyper_util::client::legacy=trace,sqlx::query=trace,sea_orm::driver=trace"), ("WEGRAPH_WECHAT__APP_ID", "wx00secretapp"),
             ("WEGRAPH_WECHAT__APP_SECRET", "the-app-secret-1"), ("WEGRAPH_WECHAT__BASE_URL", &wechat.base_url()), ("WEGRAPH_WECHAT__TIMEOUT_MS", "300"),
         ]).await;
         let client = server.client();

@@ -87,10 +87,26 @@ on_each_database! {
             assert_eq!(client.ask(&query).await.code(), "QUERY_TOO_COMPLEX");
         }
         let wide = format!("{{ {} }}", (0..2000).map(|n| format!("a{n}: viewer {{ id }}")).collect::<String>());
-        assert!(client.ask(&wide).await.body.get("errors").is_some());
-        let deep = format!("{{ tasks {{ nodes {{ {}id{} }} }} }}", "owner { ".repeat(30), " }".repeat(30));
-        assert!(client.ask(&deep).await.body.get("errors").is_some());
+        assert_eq!(client.ask(&wide).await.code(), "QUERY_TOO_COMPLEX");
+        let deep = format!(
+            "{{ __type(name: \"Task\") {{ fields {{ type {{ {}name{} }} }} }} }}",
+            "ofType { ".repeat(30),
+            " }".repeat(30)
+        );
+        assert_eq!(client.ask(&deep).await.code(), "QUERY_TOO_COMPLEX");
+        let directives = format!("{{ viewer {} {{ id }} }}", "@skip(if: false) ".repeat(60));
+        assert_eq!(client.ask(&directives).await.code(), "QUERY_TOO_COMPLEX");
+        let chain: String = (0..3000).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1)).collect();
+        let query = format!("{{ viewer {{ id }} }} {chain} fragment f3000 on Query {{ viewer {{ id }} }}");
+        assert_eq!(client.ask(&query).await.code(), "QUERY_TOO_COMPLEX");
+        let quotes = format!("{{ a(x: [\"\"\"\" {}", "[".repeat(20_000));
+        assert_eq!(client.ask(&quotes).await.code(), "QUERY_TOO_COMPLEX");
         client.ask("{ viewer { id } }").await.data();
+    }
+
+    async fn an_empty_operation_name_counts_as_none(app) {
+        let request = app.anonymous().post("/graphql").json(&json!({"query": "query A { viewer { id } }", "operationName": ""}));
+        assert_eq!(Reply::of(request).await.data(), &json!({"viewer": null}));
     }
 
     async fn a_syntax_error_says_where_and_repeats_nothing(app) {

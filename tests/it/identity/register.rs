@@ -73,6 +73,9 @@ on_each_database! {
         })).await;
         assert_eq!(reply.code(), "BAD_USER_INPUT");
         assert_eq!(reply.faults(), ["input.username TOO_SHORT", "input.username MALFORMED", "input.email MALFORMED", "input.displayName TOO_LONG"]);
+        let email = format!("a@{}.c", "İ".repeat(150));
+        let reply = register(&app.anonymous(), json!({"username": "lin", "password": "Tr4verse-it", "email": email})).await;
+        assert_eq!(reply.faults(), ["input.email TOO_LONG"]);
         for username in ["张三丰", "a b c", "lin\u{0}x", &"x".repeat(33), ""] {
             let reply = register(&app.anonymous(), json!({"username": username, "password": "Tr4verse-it"})).await;
             assert_eq!(reply.code(), "BAD_USER_INPUT", "{username}");

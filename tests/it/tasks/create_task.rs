@@ -84,6 +84,19 @@ on_each_database! {
         assert_eq!(lin.ask("{ tasks { totalCount } }").await.data()["tasks"]["totalCount"], 1);
     }
 
+    async fn an_id_of_another_thing_is_taken(app) {
+        let lin = app.user("lin").await;
+        let rubric = lin.ask("{ rubric(slug: \"default\") { id } }").await.data()["rubric"]["id"].clone();
+        let task = create(&lin, json!({"title": "a"})).await["id"].clone();
+        for id in [rubric, json!(lin.user_id)] {
+            assert_eq!(try_create(&lin, json!({"id": id, "title": "a"})).await.code(), "CONFLICT");
+        }
+        let score = lin.run("mutation($id: ID) { submitScore(input: {id: $id, accountNumber: \"12345\", grades: [
+            {criterion: \"grade1\", grade: 1}, {criterion: \"grade2\", grade: 1}, {criterion: \"grade3\", grade: 1}]}) { message } }",
+            json!({"id": task})).await;
+        assert_eq!(score.code(), "CONFLICT");
+    }
+
     async fn the_same_id_sent_many_times_at_once_makes_one_task(app) {
         let lin = app.user("lin").await;
         let input = json!({"id": wegraph::platform::id::new_id().to_string(), "title": "once"});

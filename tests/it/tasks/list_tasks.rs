@@ -168,6 +168,21 @@ on_each_database! {
         }
     }
 
+    async fn null_for_the_direction_means_ascending(app) {
+        let lin = app.user("lin").await;
+        for title in ["b", "a"] {
+            create(&lin, json!({"title": title})).await;
+        }
+        let sorted = json!([{"title": "a"}, {"title": "b"}]);
+        let literal = lin.ask("{ tasks(orderBy: {field: TITLE, direction: null}) { nodes { title } } }").await;
+        let variable = lin.run("query($d: OrderDirection) { ...on Query { tasks(orderBy: {field: TITLE, direction: $d}) { nodes { title } } } }",
+            json!({"d": null})).await;
+        let whole = lin.run("query($o: TaskOrder) { tasks(orderBy: $o) { nodes { title } } }", json!({"o": {"field": "TITLE", "direction": null}})).await;
+        for reply in [literal, variable, whole] {
+            assert_eq!(reply.data()["tasks"]["nodes"], sorted);
+        }
+    }
+
     async fn pages_say_where_they_lie(app) {
         let lin = app.user("lin").await;
         for n in 0..5 {
@@ -200,6 +215,8 @@ on_each_database! {
         let by_title = lin.ask("{ tasks(orderBy: {field: TITLE}) { pageInfo { endCursor } } }").await;
         let cursor = by_title.data()["tasks"]["pageInfo"]["endCursor"].as_str().expect("a cursor").to_owned();
         for (arguments, fault) in [
+            (format!("filter: {{search: \"{}\"}}", "x".repeat(60_000)), "filter.search TOO_LONG"),
+            (format!("filter: {{tag: \"{}\"}}", "x".repeat(31)), "filter.tag TOO_LONG"),
             ("first: 101".to_owned(), "first OUT_OF_RANGE"),
             ("first: -1".to_owned(), "first OUT_OF_RANGE"),
             ("last: 101".to_owned(), "last OUT_OF_RANGE"),
