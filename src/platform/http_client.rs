@@ -8,8 +8,7 @@ use std::time::Duration;
 /// When TLS cannot be set up at all. A machine without certificate authorities gets a client that cannot use https, and an
 /// error in the log: the server is of use without calls to others.
 pub fn build(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
-    // Fails only when a provider is installed already, which is as good.
-    drop(rustls::crypto::ring::default_provider().install_default());
+    use_ring();
     let builder = || {
         reqwest::Client::builder()
             .user_agent(concat!("wegraph/", env!("CARGO_PKG_VERSION")))
@@ -23,4 +22,10 @@ pub fn build(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
         tracing::error!(%error, "No certificate authorities were found (ca-certificates): calls by https will fail");
         builder().tls_certs_only([]).build()
     })
+}
+
+/// Makes ring the TLS library of the process; a second call changes nothing.
+pub fn use_ring() {
+    // Fails only when a provider is installed already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use futures_util::FutureExt;
 use libtest_mimic::{Arguments, Trial};
+use wegraph::platform::http_client::use_ring;
 
 use super::{Engine, TestApp};
 
@@ -75,6 +76,8 @@ pub(crate) use once;
 )]
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::from_args();
+    // The clients of the tests need it before any server of this process has started.
+    use_ring();
     let engines = Engine::available();
     for engine in [Engine::Postgres, Engine::Mysql] {
         if !engines.contains(&engine) && !arguments.list {
