@@ -19,6 +19,8 @@ use sha2::{Digest, Sha256, Sha512};
 
 const MANIFEST: &str = "src/http/playground/files.txt";
 const OWN: [&str; 2] = ["start.css", "start.js"];
+/// Served beside the files it is for.
+const LICENCE: &str = "LICENSE";
 const CDN_ORIGIN: &str = "https://cdn.jsdelivr.net";
 const VARIABLE: &str = "GRAPHIQL_ASSETS";
 
@@ -146,7 +148,7 @@ fn generate(files: &[File], contents: Option<Vec<Vec<u8>>>, out: &Path) -> Resul
     let mut assets = String::new();
     match contents {
         None => {
-            for file in files {
+            for file in files.iter().filter(|file| file.path != LICENCE) {
                 let url = format!(
                     "{CDN_ORIGIN}/npm/{}@{}/{}",
                     file.package, file.version, file.path
@@ -172,13 +174,16 @@ fn generate(files: &[File], contents: Option<Vec<Vec<u8>>>, out: &Path) -> Resul
                     );
                     return Err("a file of GraphiQL has another hash than the manifest".into());
                 }
-                let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+                let name = match file.path.rsplit('/').next() {
+                    Some(LICENCE) | None => format!("{}-LICENSE.txt", file.package),
+                    Some(name) => name.to_owned(),
+                };
                 let content = if name.ends_with(".css") {
                     without_fonts(content)?
                 } else {
                     content
                 };
-                writeln!(assets, "{}", asset(name, &content, out)?)?;
+                writeln!(assets, "{}", asset(&name, &content, out)?)?;
             }
         }
     }
@@ -214,9 +219,10 @@ fn asset(name: &str, content: &[u8], out: &Path) -> Result<String> {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let content_type = match name.ends_with(".css") {
-        true => "text/css; charset=utf-8",
-        false => "text/javascript; charset=utf-8",
+    let content_type = match name.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        _ => "text/plain; charset=utf-8",
     };
     Ok(format!(
         "    Asset {{ name: {name:?}, content_type: {content_type:?}, hash: {hash:?}, gzip: include_bytes!({:?}) }},",

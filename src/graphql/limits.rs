@@ -1,4 +1,6 @@
-//! What is checked of a query text before it is parsed.
+//! What is checked of a query before the library looks at it.
+
+use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 
 /// Deepest nesting of brackets and braces. The parser recurses, and a few thousand levels overflow its stack, which no
 /// handler can catch; the deepest query of a client here has about fifteen.
@@ -31,6 +33,35 @@ pub fn is_shallow(query: &str) -> bool {
         }
     }
     true
+}
+
+/// Whether `document` asks for the schema itself.
+pub fn asks_for_schema(document: &ExecutableDocument) -> bool {
+    let in_operations = document
+        .operations
+        .iter()
+        .any(|(_, operation)| selects_schema(&operation.node.selection_set.node));
+    in_operations
+        || document
+            .fragments
+            .values()
+            .any(|fragment| selects_schema(&fragment.node.selection_set.node))
+}
+
+/// The two fields stand on the root type only, so what lies below other fields need not be looked at.
+fn selects_schema(selections: &SelectionSet) -> bool {
+    selections
+        .items
+        .iter()
+        .any(|selection| match &selection.node {
+            Selection::Field(field) => {
+                matches!(field.node.name.node.as_str(), "__schema" | "__type")
+            }
+            Selection::InlineFragment(fragment) => {
+                selects_schema(&fragment.node.selection_set.node)
+            }
+            Selection::FragmentSpread(_) => false,
+        })
 }
 
 fn after_line(text: &[u8]) -> &[u8] {

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode, code_of, finish};
-use crate::graphql::limits::{MAX_FRAGMENTS, is_shallow};
+use crate::graphql::limits::{MAX_FRAGMENTS, asks_for_schema, is_shallow};
 use crate::graphql::loader::BatchQueue;
 use crate::graphql::nulls::NullDefaults;
 use crate::identity::IdentityService;
@@ -112,6 +112,14 @@ impl Endpoint {
         })?;
         if document.fragments.len() > MAX_FRAGMENTS {
             return Err(ApiError::new(ErrorCode::QueryTooComplex));
+        }
+        if !self.0.introspection && asks_for_schema(&document) {
+            return Err(
+                ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(
+                    "此服务器未开启内省，接口定义见 /schema.graphql",
+                    "Introspection is off on this server; the schema is at /schema.graphql",
+                )),
+            );
         }
         // Clients that always send the field send it empty when there is no name.
         request.operation_name = request.operation_name.filter(|name| !name.is_empty());

@@ -343,7 +343,7 @@ impl Settings {
             entries: &entries,
             faults: &mut faults,
         };
-        let config = Config {
+        let mut config = Config {
             listen: reader.parse("listen", SocketAddr::from(([127, 0, 0, 1], 8000))),
             database: DatabaseConfig {
                 url: reader.text("database.url").into(),
@@ -374,6 +374,8 @@ impl Settings {
                 format: reader.parse("log.format", LogFormat::Json),
             },
         };
+        // GraphiQL without the schema would be an editor without help.
+        config.graphql.introspection |= config.graphql.playground;
         reader.check_log_filter();
         check_database(config.database.url.expose_secret(), &mut faults);
         match purpose {

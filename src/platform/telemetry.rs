@@ -34,7 +34,13 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
     let registry = tracing_subscriber::registry();
     match config.format {
         LogFormat::Json => registry
-            .with(layer.json().flatten_event(true).with_filter(filter))
+            .with(
+                layer
+                    .json()
+                    .flatten_event(true)
+                    .with_span_list(false)
+                    .with_filter(filter),
+            )
             .try_init()?,
         LogFormat::Text => registry
             .with(

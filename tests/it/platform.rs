@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    IntoActiveModel, PaginatorTrait,
+};
 use wegraph::app::{self, SchemaChange};
 use wegraph::entity::user::{self, Role};
+use wegraph::entity::wechat_identity;
 use wegraph::platform::clock::{Clock, SystemClock};
-use wegraph::platform::db::is_unique_violation;
+use wegraph::platform::db::{WriteFuture, is_unique_violation};
 use wegraph::platform::id::new_id;
 
 use crate::harness::{TestDatabase, on_each_database};
@@ -29,6 +33,31 @@ fn a_user(name: &str) -> user::Model {
         created_at: now,
         updated_at: now,
     }
+}
+
+/// Writes an identity of a user that does not exist.
+fn write_orphan(tx: &DatabaseTransaction) -> WriteFuture<'_, (), DbErr> {
+    Box::pin(async move {
+        if tx.get_database_backend() == DbBackend::Sqlite {
+            // The constraint then fails in the COMMIT of the batch instead of in the statement.
+            tx.execute_unprepared("PRAGMA defer_foreign_keys = ON")
+                .await?;
+        }
+        let identity = wechat_identity::Model {
+            id: new_id(),
+            user_id: new_id(),
+            app_id: "wx1".to_owned(),
+            openid: "o1".to_owned(),
+            unionid: None,
+            created_at: SystemClock.now(),
+        };
+        identity
+            .into_active_model()
+            .reset_all()
+            .insert(tx)
+            .await
+            .map(drop)
+    })
 }
 
 on_each_database! {
@@ -88,6 +117,19 @@ on_each_database! {
         assert_eq!(user::Entity::find().count(app.db.read()).await.expect("a count") - before, stored);
         let same: Vec<_> = results.iter().step_by(5).collect();
         assert_eq!(same.iter().filter(|result| result.is_ok()).count(), 1, "{same:?}");
+    }
+
+    async fn the_writer_starts_over_after_a_failed_commit(app) {
+        for n in 0..3 {
+            assert!(app.db.write(write_orphan).await.is_err());
+            let row = a_user(&format!("user{n}"));
+            let stored = app.db.write(move |tx| {
+                let row = row.clone().into_active_model().reset_all();
+                Box::pin(async move { row.insert(tx).await.map(drop) })
+            });
+            stored.await.expect("the next write succeeds");
+        }
+        assert_eq!(user::Entity::find().count(app.db.read()).await.expect("a count"), 3);
     }
 
     async fn a_write_that_panics_harms_no_other(app) {

@@ -23,6 +23,10 @@ once! {
             true => assert!(files == 2 && text.matches("integrity=\"sha512-").count() == 4, "{text}"),
             false => assert_eq!(files, 6),
         }
+        if !text.contains("https://") {
+            let licence = client.get("/graphiql/graphiql-LICENSE.txt").send().await.expect("an answer");
+            assert!(licence.status() == 200 && licence.headers()["content-type"] == "text/plain; charset=utf-8");
+        }
         assert_eq!(client.get("/graphiql/none.js").send().await.expect("an answer").status(), 404);
         app.stop().await;
     }
