@@ -8,8 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    DbBackend, DbErr, IntoDatabaseExecutor, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    DatabaseConnection, DbBackend, DbErr, IntoDatabaseExecutor, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::net::TcpListener;
 
@@ -19,7 +19,7 @@ use crate::http::router::{self, AppState};
 use crate::identity::IdentityService;
 use crate::platform::clock::Clock;
 use crate::platform::config::{Config, DatabaseConfig};
-use crate::platform::db::{Database, is_missing_file, lock_schema};
+use crate::platform::db::{Database, is_missing_file, lock_schema, unless_locked};
 use crate::platform::http_client;
 use crate::schema::{self, Services};
 use crate::scores::ScoreService;
@@ -126,20 +126,24 @@ pub enum SchemaChange {
 pub async fn change_schema(config: &DatabaseConfig, change: SchemaChange) -> Result<(), DbErr> {
     let connection = Database::connect_for_migrations(config).await?;
     let result = if connection.get_database_backend() == DbBackend::Sqlite {
-        // SQLite has no named locks, but its DDL is transactional: all of it is one write.
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let transaction = connection.begin_with_options(options).await?;
-        apply(&transaction, change).await?;
-        transaction.commit().await
+        unless_locked(|| change_sqlite(&connection, change)).await
     } else {
         lock_schema(&connection).await?;
         apply(&connection, change).await
     };
     connection.close().await?;
     result
+}
+
+/// SQLite has no named locks, but its DDL is transactional: all of it is one write.
+async fn change_sqlite(connection: &DatabaseConnection, change: SchemaChange) -> Result<(), DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = connection.begin_with_options(options).await?;
+    apply(&transaction, change).await?;
+    transaction.commit().await
 }
 
 async fn apply<'c>(

@@ -32,6 +32,9 @@ const QUEUE: usize = 1024;
 /// Tries of a transaction that the engine chose as the victim of a deadlock.
 const MAX_TRIES: u32 = 5;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one process waits for another to change the schema.
+const SCHEMA_PATIENCE: Duration = Duration::from_secs(60);
+const LOCKED_TRIES: u32 = 50;
 
 /// What [`Database::write`] is given: the future borrows the transaction.
 pub type WriteFuture<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
@@ -106,8 +109,12 @@ impl Database {
             create_sqlite_file(config)?;
         }
         let mut options = options(config);
-        options.max_connections(1).min_connections(1);
-        sea_orm::Database::connect(options).await
+        options
+            .max_connections(1)
+            .min_connections(1)
+            .acquire_timeout(SCHEMA_PATIENCE)
+            .map_sqlx_sqlite_opts(|options| sqlite_options(options).busy_timeout(SCHEMA_PATIENCE));
+        open(options).await
     }
 
     /// For queries. On SQLite these connections cannot write.
@@ -258,7 +265,7 @@ async fn connect(
     options: ConnectOptions,
     statements: &Arc<AtomicU64>,
 ) -> Result<DatabaseConnection, DbErr> {
-    let mut connection = sea_orm::Database::connect(options).await?;
+    let mut connection = open(options).await?;
     let statements = Arc::clone(statements);
     connection.set_metric_callback(move |_| {
         statements.fetch_add(1, Ordering::Relaxed);
@@ -424,12 +431,13 @@ async fn run_batch(
     queue: &mut mpsc::Receiver<Job>,
     replies: &mut Vec<Reply>,
 ) -> Result<(), DbErr> {
-    let batch = connection
-        .begin_with_options(TransactionOptions {
+    let begin = || {
+        connection.begin_with_options(TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         })
-        .await?;
+    };
+    let batch = unless_locked(begin).await?;
     let mut next = Some(first);
     while let Some(job) = next {
         let savepoint = batch.begin().await?;
@@ -472,6 +480,30 @@ pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
+async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    unless_locked(|| sea_orm::Database::connect(options.clone())).await
+}
+
+/// Repeats `attempt` while SQLite says that the file is locked. It waits for another writer by itself, but not for a process
+/// that changes a new file to WAL, or that is the last to close it: those it reports at once.
+///
+/// # Errors
+/// What `attempt` returns in the end.
+pub async fn unless_locked<T, F>(attempt: impl Fn() -> F) -> Result<T, DbErr>
+where
+    F: Future<Output = Result<T, DbErr>>,
+{
+    for _ in 0..LOCKED_TRIES {
+        match attempt().await {
+            Err(error) if error.to_string().contains("database is locked") => {
+                tokio::time::sleep(Duration::from_millis(rand::random_range(20..100))).await;
+            }
+            other => return other,
+        }
+    }
+    attempt().await
+}
+
 /// Whether the database answers.
 ///
 /// # Errors
@@ -490,11 +522,17 @@ pub async fn lock_schema(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let backend = connection.get_database_backend();
     let sql = match backend {
         DbBackend::Postgres => {
-            let limit = Statement::from_string(backend, "SET lock_timeout = '60s'");
+            let limit = Statement::from_string(
+                backend,
+                format!("SET lock_timeout = '{}s'", SCHEMA_PATIENCE.as_secs()),
+            );
             connection.execute_raw(limit).await?;
             "SELECT 1 FROM (SELECT pg_advisory_lock(7239871204)) AS locked"
         }
-        DbBackend::MySql => "SELECT GET_LOCK(CONCAT('wegraph_', SHA1(DATABASE())), 60)",
+        DbBackend::MySql => &format!(
+            "SELECT GET_LOCK(CONCAT('wegraph_', SHA1(DATABASE())), {})",
+            SCHEMA_PATIENCE.as_secs()
+        ),
         _ => return Ok(()),
     };
     let row = connection

@@ -87,7 +87,7 @@ on_each_database! {
 
     async fn servers_that_start_at_once_migrate_once(app) {
         let database = TestDatabase::empty(app.engine).await;
-        let starts = (0..3).map(|_| app::migrate(&database.config));
+        let starts = (0..8).map(|_| app::migrate(&database.config));
         for result in futures_util::future::join_all(starts).await {
             result.expect("the migrations run");
         }

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use libtest_mimic::{Arguments, Trial};
 use wegraph::platform::http_client::use_ring;
 
-use super::{Engine, TestApp};
+use super::{Engine, TestApp, drop_template};
 
 pub(crate) type TestFuture<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -111,7 +111,9 @@ pub(crate) fn run() -> ExitCode {
         }
     }
     trials.sort_by(|a, b| a.name().cmp(b.name()));
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    block_on(drop_template());
+    conclusion.exit_code()
 }
 
 fn block_on(test: impl Future<Output = ()>) {

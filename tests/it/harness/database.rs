@@ -146,6 +146,17 @@ fn config(url: String) -> DatabaseConfig {
     }
 }
 
+/// Drops what the tests shared.
+pub(crate) async fn drop_template() {
+    if let Some(name) = TEMPLATE.get() {
+        administer(
+            Engine::Postgres,
+            &format!("DROP DATABASE {name} WITH (FORCE)"),
+        )
+        .await;
+    }
+}
+
 async fn make_postgres_template() -> String {
     let engine = Engine::Postgres;
     let name = format!("wegraph_template_{}", std::process::id());

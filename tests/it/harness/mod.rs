@@ -9,5 +9,5 @@ mod process;
 pub(crate) use app::{SECRET, TestApp};
 pub(crate) use case::{Case, Run, on_each_database, once, run};
 pub(crate) use client::{Client, Reply};
-pub(crate) use database::{Engine, TestDatabase};
+pub(crate) use database::{Engine, TestDatabase, drop_template};
 pub(crate) use process::{Server, wegraph};
