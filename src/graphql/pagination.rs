@@ -160,15 +160,15 @@ pub type CursorOf<R> = Box<dyn Fn(&R) -> String + Send + Sync>;
 macro_rules! relay_connection {
     ($connection:ident, $edge:ident, $node:ident($row:ty), $plural:literal) => {
         #[doc = concat!("One page of ", $plural, ".")]
-        pub struct $connection {
-            slice: $crate::graphql::pagination::Slice<$row>,
-            total_count: u64,
-            cursor: $crate::graphql::pagination::CursorOf<$row>,
+        pub(super) struct $connection {
+            pub(super) slice: $crate::graphql::pagination::Slice<$row>,
+            pub(super) total_count: u64,
+            pub(super) cursor: $crate::graphql::pagination::CursorOf<$row>,
         }
 
         #[doc = concat!("One entry of a page of ", $plural, ".")]
         #[derive(async_graphql::SimpleObject)]
-        pub struct $edge {
+        pub(super) struct $edge {
             /// Opaque position of the entry, for `after` and `before` of the same list in the same order.
             cursor: String,
             /// The entry itself.

@@ -2,15 +2,18 @@
 //!
 //! Not here: what a signed-in user may do with scores or tasks; each feature decides that for itself.
 
+mod account;
 pub mod error;
 pub mod graphql;
 mod loader;
 mod password;
 mod repository;
+mod rotation;
 mod service;
 mod token;
 
+pub use account::NewAccount;
 pub use error::IdentityError;
 pub use graphql::User;
 pub use loader::UserLoader;
-pub use service::{IdentityService, NewAccount, SignIn};
+pub use service::{IdentityService, SignIn};

@@ -3,42 +3,27 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use crate::clients::wechat::{WechatClient, WechatUser};
+use crate::clients::wechat::WechatClient;
 use crate::entity::user::Role;
-use crate::entity::{session, user, wechat_identity};
+use crate::entity::{session, user};
+use crate::identity::account::{
+    NewAccount, check_email, check_username, find_or_create_wechat_user, key_of,
+};
 use crate::identity::error::IdentityError;
 use crate::identity::password::{PasswordHasher, check_policy};
 use crate::identity::repository;
+use crate::identity::rotation::{Refresh, rotate};
 use crate::identity::token::{TokenSigner, hash_refresh_token, new_refresh_token};
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::AuthConfig;
 use crate::platform::db::{Database, is_unique_violation};
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::id::new_id;
-use crate::platform::locale::Message;
 use crate::platform::viewer::Viewer;
 
-/// A refresh token that was just replaced may come again from a phone that lost the reply. Within this time that is
-/// refused without ending the session; later it means that somebody else has the token.
-const REUSE_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
-
 const MAX_USER_AGENT: usize = 255;
-
-/// What somebody registers with.
-#[derive(Debug, Clone, Default)]
-pub struct NewAccount {
-    /// As typed.
-    pub username: String,
-    /// As typed.
-    pub password: String,
-    /// As typed.
-    pub email: Option<String>,
-    /// As typed; the user name when absent.
-    pub display_name: Option<String>,
-}
 
 /// A sign-in that succeeded.
 #[derive(Debug, Clone)]
@@ -74,11 +59,6 @@ pub struct IdentityService {
 struct Draft {
     row: session::Model,
     refresh_token: String,
-}
-
-enum Refresh {
-    Done(Box<(user::Model, session::Model)>),
-    Refused(IdentityError),
 }
 
 impl IdentityService {
@@ -471,138 +451,6 @@ impl IdentityService {
     }
 }
 
-/// The one form under which names and addresses are compared.
-fn key_of(text: &str) -> String {
-    text.trim().to_lowercase()
-}
-
 fn to_delta(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
-}
-
-/// 3 to 32 letters, digits, dots, hyphens or underscores of ASCII.
-fn check_username(faults: &mut Faults, username: &str) -> String {
-    let username = faults.line(&["username"], username, 3, 32);
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if username.chars().any(|c| !is_allowed(c) && !c.is_control()) {
-        let expected = Message::new(
-            "只能包含英文字母、数字、点、连字符和下划线",
-            "ASCII letters, digits, dots, hyphens and underscores",
-        );
-        faults.add(&["username"], Rule::Malformed { expected });
-    }
-    username
-}
-
-/// Something before an @, a domain with a dot behind it. Whether mail arrives only mail can tell.
-fn check_email(faults: &mut Faults, email: &str) -> String {
-    let email = faults.line(&["email"], email, 1, 254);
-    let is_plausible = email.split_once('@').is_some_and(|(local, domain)| {
-        (1..=64).contains(&local.len())
-            && !domain.contains('@')
-            && domain.split('.').count() >= 2
-            && domain.split('.').all(|label| !label.is_empty())
-            && !email.contains(char::is_whitespace)
-    });
-    // Lower case can be longer, and is what the column must hold.
-    if key_of(&email).chars().count() > 254 && email.chars().count() <= 254 {
-        faults.add(&["email"], Rule::TooLong { max: 254 });
-    }
-    if !is_plausible {
-        let expected = Message::new("应为邮箱地址", "an e-mail address");
-        faults.add(&["email"], Rule::Malformed { expected });
-    }
-    email
-}
-
-async fn find_or_create_wechat_user(
-    tx: &DatabaseTransaction,
-    wechat: WechatUser,
-    now: Timestamp,
-) -> Result<(user::Model, bool), IdentityError> {
-    let known = repository::find_wechat_identity(tx, &wechat.app_id, &wechat.openid).await?;
-    if let Some(identity) = known {
-        let user = repository::find_user(tx, identity.user_id)
-            .await?
-            .ok_or(IdentityError::NoSuchUser)?;
-        if let Some(unionid) = wechat.unionid
-            && identity.unionid.as_deref() != Some(&unionid)
-        {
-            repository::update_unionid(tx, identity, unionid).await?;
-        }
-        return Ok((user, false));
-    }
-    let id = new_id();
-    let user = user::Model {
-        id,
-        username: None,
-        username_key: None,
-        // What WeChat itself shows for people who have not chosen a name.
-        display_name: "微信用户".to_owned(),
-        avatar_url: None,
-        email: None,
-        email_key: None,
-        phone_number: None,
-        password_hash: None,
-        role: Role::User,
-        is_disabled: false,
-        created_at: now,
-        updated_at: now,
-    };
-    repository::insert_user(tx, user.clone()).await?;
-    repository::insert_wechat_identity(
-        tx,
-        wechat_identity::Model {
-            id: new_id(),
-            user_id: id,
-            app_id: wechat.app_id,
-            openid: wechat.openid,
-            unionid: wechat.unionid,
-            created_at: now,
-        },
-    )
-    .await?;
-    Ok((user, true))
-}
-
-/// A refused token is an outcome and no error, because ending its session has to be committed.
-async fn rotate(
-    tx: &DatabaseTransaction,
-    old: &str,
-    new: String,
-    now: Timestamp,
-    idle: TimeDelta,
-    absolute: TimeDelta,
-) -> Result<Refresh, IdentityError> {
-    let Some(mut session) = repository::find_session_by_refresh_hash(tx, old).await? else {
-        let Some(session) = repository::find_session_by_previous_refresh_hash(tx, old).await?
-        else {
-            return Ok(Refresh::Refused(IdentityError::TokenInvalid));
-        };
-        if session.ended_at.is_none() && now - session.last_used_at > REUSE_TOLERANCE {
-            repository::end_sessions(tx, session.user_id, Some(session.id), now).await?;
-            tracing::warn!(session.id = %session.id, user.id = %session.user_id, "A used refresh token came again; the session was ended");
-        }
-        return Ok(Refresh::Refused(IdentityError::TokenRevoked));
-    };
-    if session.ended_at.is_some() {
-        return Ok(Refresh::Refused(IdentityError::TokenRevoked));
-    }
-    if session.expires_at <= now {
-        return Ok(Refresh::Refused(IdentityError::TokenExpired));
-    }
-    let user = repository::find_user(tx, session.user_id)
-        .await?
-        .ok_or(IdentityError::NoSuchUser)?;
-    if user.is_disabled {
-        return Ok(Refresh::Refused(IdentityError::AccountDisabled));
-    }
-    let expires_at = (now + idle).min(session.created_at + absolute);
-    if !repository::update_refresh_hash(tx, session.id, old, new.clone(), now, expires_at).await? {
-        return Ok(Refresh::Refused(IdentityError::TokenRevoked));
-    }
-    session.refresh_hash = new;
-    session.last_used_at = now;
-    session.expires_at = expires_at;
-    Ok(Refresh::Done(Box::new((user, session))))
 }

@@ -1,18 +1,15 @@
-//! Tasks in the schema.
+//! The types, inputs and payloads of tasks.
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use crate::entity::task;
-use crate::graphql::context::{service, viewer};
-use crate::graphql::error::{ApiError, ErrorCode};
-use crate::graphql::pagination::{PageArgs, encode, relay_connection};
+use crate::graphql::context::service;
+use crate::graphql::error::ApiError;
+use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
 use crate::identity::User;
-use crate::platform::id::parse_id;
-use crate::platform::locale::Message;
 use crate::platform::patch::Patch;
-use crate::tasks::error::TaskError;
-use crate::tasks::filter::{self, OrderField, TaskCursor};
+use crate::tasks::filter::{self, OrderField};
 use crate::tasks::service::{NewTask, TaskPatch, TaskService};
 
 /// How far a task is.
@@ -149,23 +146,23 @@ relay_connection!(TaskConnection, TaskEdge, Task(task::Model), "tasks");
 
 /// Which tasks to list; all parts must hold.
 #[derive(InputObject, Default)]
-struct TaskFilter {
+pub(super) struct TaskFilter {
     /// Any of these; an empty list matches nothing.
-    status: Option<Vec<TaskStatus>>,
+    pub(super) status: Option<Vec<TaskStatus>>,
     /// Any of these; an empty list matches nothing.
-    priority: Option<Vec<TaskPriority>>,
+    pub(super) priority: Option<Vec<TaskPriority>>,
     /// Has this tag of at most 30 characters, in any case.
-    tag: Option<String>,
+    pub(super) tag: Option<String>,
     /// Title or notes contain this text of at most 200 characters, in any case; wildcards have no meaning.
-    search: Option<String>,
+    pub(super) search: Option<String>,
     /// Due at this time or later.
-    due_after: Option<DateTime>,
+    pub(super) due_after: Option<DateTime>,
     /// Due before this time.
-    due_before: Option<DateTime>,
+    pub(super) due_before: Option<DateTime>,
     /// Overdue by the server's clock, or not.
-    is_overdue: Option<bool>,
+    pub(super) is_overdue: Option<bool>,
     /// Changed at this time or later.
-    updated_after: Option<DateTime>,
+    pub(super) updated_after: Option<DateTime>,
 }
 
 impl From<TaskFilter> for filter::TaskFilter {
@@ -189,36 +186,36 @@ impl From<TaskFilter> for filter::TaskFilter {
 
 /// An order of tasks.
 #[derive(InputObject)]
-struct TaskOrder {
+pub(super) struct TaskOrder {
     /// What to sort by.
-    field: TaskOrderField,
+    pub(super) field: TaskOrderField,
     /// Which end comes first.
     #[graphql(default_with = "OrderDirection::Asc")]
-    direction: OrderDirection,
+    pub(super) direction: OrderDirection,
 }
 
 /// A task to create.
 #[derive(InputObject)]
-struct CreateTaskInput {
+pub(super) struct CreateTaskInput {
     /// A UUID made by the client: repeating it with the same content answers the stored task instead of adding another.
-    id: Option<ID>,
+    pub(super) id: Option<ID>,
     /// One line of 1 to 200 characters.
-    title: String,
+    pub(super) title: String,
     /// At most 10,000 characters; empty counts as none.
-    notes: Option<String>,
+    pub(super) notes: Option<String>,
     /// Where to start.
     #[graphql(default_with = "TaskStatus::Todo")]
-    status: TaskStatus,
+    pub(super) status: TaskStatus,
     /// How much it matters.
     #[graphql(default_with = "TaskPriority::None")]
-    priority: TaskPriority,
+    pub(super) priority: TaskPriority,
     /// At most 20 of 1 to 30 characters, unique without regard to case.
     #[graphql(default)]
-    tags: Vec<String>,
+    pub(super) tags: Vec<String>,
     /// When it should be done.
-    due_at: Option<DateTime>,
+    pub(super) due_at: Option<DateTime>,
     /// When to remind the owner.
-    remind_at: Option<DateTime>,
+    pub(super) remind_at: Option<DateTime>,
 }
 
 impl From<CreateTaskInput> for NewTask {
@@ -238,25 +235,25 @@ impl From<CreateTaskInput> for NewTask {
 
 /// What to change of a task: a field that is absent stays, null clears it, a value sets it.
 #[derive(InputObject)]
-struct UpdateTaskInput {
+pub(super) struct UpdateTaskInput {
     /// Id of the task.
-    id: ID,
+    pub(super) id: ID,
     /// The version that the client knows: when the task has another, nothing changes (VERSION_CONFLICT).
-    version: Option<i32>,
+    pub(super) version: Option<i32>,
     /// One line of 1 to 200 characters. Cannot be cleared.
-    title: MaybeUndefined<String>,
+    pub(super) title: MaybeUndefined<String>,
     /// At most 10,000 characters; empty clears.
-    notes: MaybeUndefined<String>,
+    pub(super) notes: MaybeUndefined<String>,
     /// How far it is. Cannot be cleared.
-    status: MaybeUndefined<TaskStatus>,
+    pub(super) status: MaybeUndefined<TaskStatus>,
     /// How much it matters. Cannot be cleared; NONE says as much.
-    priority: MaybeUndefined<TaskPriority>,
+    pub(super) priority: MaybeUndefined<TaskPriority>,
     /// All tags anew, at most 20 of 1 to 30 characters; null means none.
-    tags: MaybeUndefined<Vec<String>>,
+    pub(super) tags: MaybeUndefined<Vec<String>>,
     /// When it should be done.
-    due_at: MaybeUndefined<DateTime>,
+    pub(super) due_at: MaybeUndefined<DateTime>,
     /// When to remind the owner.
-    remind_at: MaybeUndefined<DateTime>,
+    pub(super) remind_at: MaybeUndefined<DateTime>,
 }
 
 impl From<UpdateTaskInput> for TaskPatch {
@@ -276,195 +273,35 @@ impl From<UpdateTaskInput> for TaskPatch {
 
 /// A task to delete.
 #[derive(InputObject)]
-struct DeleteTaskInput {
+pub(super) struct DeleteTaskInput {
     /// Id of the task.
-    id: ID,
+    pub(super) id: ID,
 }
 
 /// Tasks to mark as done.
 #[derive(InputObject)]
-struct CompleteTasksInput {
+pub(super) struct CompleteTasksInput {
     /// At most 100 ids; repeated ones count once.
-    ids: Vec<ID>,
+    pub(super) ids: Vec<ID>,
 }
 
 /// A task after a change.
 #[derive(SimpleObject)]
-struct TaskPayload {
+pub(super) struct TaskPayload {
     /// The task as it is stored.
-    task: Task,
+    pub(super) task: Task,
 }
 
 /// What was deleted.
 #[derive(SimpleObject)]
-struct DeleteTaskPayload {
+pub(super) struct DeleteTaskPayload {
     /// Id of the task that is gone.
-    deleted_task_id: ID,
+    pub(super) deleted_task_id: ID,
 }
 
 /// Tasks after a change.
 #[derive(SimpleObject)]
-struct CompleteTasksPayload {
+pub(super) struct CompleteTasksPayload {
     /// The tasks in the order of the ids, each once.
-    tasks: Vec<Task>,
-}
-
-/// Queries about tasks.
-#[derive(Debug, Default)]
-pub struct TasksQuery;
-
-#[Object]
-impl TasksQuery {
-    /// A task of the caller by its id. Null when there is none, or when it is somebody else's. Errors: UNAUTHENTICATED.
-    async fn task(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Id of the task.")] id: ID,
-    ) -> Option<Result<Task, ApiError>> {
-        find_task(ctx, &id).await.transpose()
-    }
-
-    /// The caller's tasks. Errors: UNAUTHENTICATED, BAD_USER_INPUT.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are the arguments of the field"
-    )]
-    async fn tasks(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which tasks. Absent: all.")] filter: Option<TaskFilter>,
-        #[graphql(desc = "In which order. Absent: newest first.")] order_by: Option<TaskOrder>,
-        #[graphql(desc = "Number of tasks from the start, 0 to 100. Default 20.")] first: Option<
-            i32,
-        >,
-        #[graphql(desc = "Only tasks after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of tasks from the end, 0 to 100. Not together with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only tasks before this cursor.")] before: Option<String>,
-    ) -> Result<TaskConnection, ApiError> {
-        let viewer = viewer(ctx)?;
-        let tasks: &TaskService = service(ctx)?;
-        let order = order_by.map_or(
-            filter::TaskOrder {
-                field: OrderField::CreatedAt,
-                is_descending: true,
-            },
-            |order| filter::TaskOrder {
-                field: order.field.into(),
-                is_descending: order.direction == OrderDirection::Desc,
-            },
-        );
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        }
-        .check(|cursor: &TaskCursor| cursor.is_of(order))?;
-        let filter: filter::TaskFilter = filter.unwrap_or_default().into();
-        filter.check()?;
-        let slice = tasks.list(viewer, &filter, order, &page).await?;
-        let total_count = match ctx.look_ahead().field("totalCount").exists() {
-            true => tasks.count(viewer, &filter).await?,
-            false => 0,
-        };
-        Ok(TaskConnection {
-            slice,
-            total_count,
-            cursor: Box::new(move |task| encode(&TaskCursor::of(order, task))),
-        })
-    }
-}
-
-async fn find_task(ctx: &Context<'_>, id: &str) -> Result<Option<Task>, ApiError> {
-    let viewer = viewer(ctx)?;
-    let tasks: &TaskService = service(ctx)?;
-    Ok(match parse_id(id) {
-        Some(id) => tasks.find(viewer, id).await?.map(Task),
-        None => None,
-    })
-}
-
-/// Mutations of tasks.
-#[derive(Debug, Default)]
-pub struct TasksMutation;
-
-#[Object]
-impl TasksMutation {
-    /// Creates a task. Repeating a client-made `id` with the same content answers the stored task as it is now.
-    /// Errors: UNAUTHENTICATED, BAD_USER_INPUT, CONFLICT.
-    async fn create_task(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The task.")] input: CreateTaskInput,
-    ) -> Result<TaskPayload, ApiError> {
-        let viewer = viewer(ctx)?;
-        let tasks: &TaskService = service(ctx)?;
-        let task = tasks.create(viewer, input.into()).await?;
-        Ok(TaskPayload { task: Task(task) })
-    }
-
-    /// Changes what the input names and keeps the rest. Errors: UNAUTHENTICATED, NOT_FOUND, VERSION_CONFLICT, BAD_USER_INPUT.
-    async fn update_task(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which task, and what to change.")] input: UpdateTaskInput,
-    ) -> Result<TaskPayload, ApiError> {
-        let viewer = viewer(ctx)?;
-        let tasks: &TaskService = service(ctx)?;
-        let id = input.id.clone();
-        let task = tasks.update(viewer, &id, input.into()).await?;
-        Ok(TaskPayload { task: Task(task) })
-    }
-
-    /// Deletes a task for good. Errors: UNAUTHENTICATED, NOT_FOUND.
-    async fn delete_task(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which task.")] input: DeleteTaskInput,
-    ) -> Result<DeleteTaskPayload, ApiError> {
-        let viewer = viewer(ctx)?;
-        let tasks: &TaskService = service(ctx)?;
-        let id = tasks.delete(viewer, &input.id).await?;
-        Ok(DeleteTaskPayload {
-            deleted_task_id: id.into(),
-        })
-    }
-
-    /// Marks up to 100 tasks as DONE, all or none. Errors: UNAUTHENTICATED, NOT_FOUND with the faulty ids in
-    /// `extensions.fields`, BAD_USER_INPUT.
-    async fn complete_tasks(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which tasks.")] input: CompleteTasksInput,
-    ) -> Result<CompleteTasksPayload, ApiError> {
-        let viewer = viewer(ctx)?;
-        let tasks: &TaskService = service(ctx)?;
-        let ids: Vec<String> = input.ids.into_iter().map(|id| id.0).collect();
-        let tasks = tasks.complete(viewer, &ids).await?;
-        Ok(CompleteTasksPayload {
-            tasks: tasks.into_iter().map(Task).collect(),
-        })
-    }
-}
-
-impl From<TaskError> for ApiError {
-    fn from(error: TaskError) -> Self {
-        match error {
-            TaskError::NotFound(faults) => {
-                let fields = faults.map(|faults| faults.into_list()).unwrap_or_default();
-                Self::new(ErrorCode::NotFound).with_fields(fields)
-            }
-            TaskError::IdConflict => Self::new(ErrorCode::Conflict),
-            TaskError::VersionConflict { current } => Self::new(ErrorCode::VersionConflict)
-                .with_message(Message::new(
-                    format!("任务已被修改（当前版本 {current}），请刷新后重试"),
-                    format!(
-                        "The task was changed meanwhile (it has version {current}), please reload"
-                    ),
-                )),
-            TaskError::Invalid(faults) => faults.into(),
-            TaskError::Digest(_) | TaskError::Database(_) => Self::internal(error),
-        }
-    }
+    pub(super) tasks: Vec<Task>,
 }

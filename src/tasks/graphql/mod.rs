@@ -1,0 +1,179 @@
+//! Tasks in the schema.
+
+mod types;
+
+use async_graphql::{Context, ID, Object};
+
+pub use self::types::Task;
+use self::types::{
+    CompleteTasksInput, CompleteTasksPayload, CreateTaskInput, DeleteTaskInput, DeleteTaskPayload,
+    OrderDirection, TaskConnection, TaskFilter, TaskOrder, TaskPayload, UpdateTaskInput,
+};
+use crate::graphql::context::{service, viewer};
+use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::pagination::{PageArgs, encode};
+use crate::platform::id::parse_id;
+use crate::platform::locale::Message;
+use crate::tasks::error::TaskError;
+use crate::tasks::filter::{self, OrderField, TaskCursor};
+use crate::tasks::service::TaskService;
+
+/// Queries about tasks.
+#[derive(Debug, Default)]
+pub struct TasksQuery;
+
+#[Object]
+impl TasksQuery {
+    /// A task of the caller by its id. Null when there is none, or when it is somebody else's. Errors: UNAUTHENTICATED.
+    async fn task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Id of the task.")] id: ID,
+    ) -> Option<Result<Task, ApiError>> {
+        find_task(ctx, &id).await.transpose()
+    }
+
+    /// The caller's tasks. Errors: UNAUTHENTICATED, BAD_USER_INPUT.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the arguments of the field"
+    )]
+    async fn tasks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which tasks. Absent: all.")] filter: Option<TaskFilter>,
+        #[graphql(desc = "In which order. Absent: newest first.")] order_by: Option<TaskOrder>,
+        #[graphql(desc = "Number of tasks from the start, 0 to 100. Default 20.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only tasks after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of tasks from the end, 0 to 100. Not together with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only tasks before this cursor.")] before: Option<String>,
+    ) -> Result<TaskConnection, ApiError> {
+        let viewer = viewer(ctx)?;
+        let tasks: &TaskService = service(ctx)?;
+        let order = order_by.map_or(
+            filter::TaskOrder {
+                field: OrderField::CreatedAt,
+                is_descending: true,
+            },
+            |order| filter::TaskOrder {
+                field: order.field.into(),
+                is_descending: order.direction == OrderDirection::Desc,
+            },
+        );
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        }
+        .check(|cursor: &TaskCursor| cursor.is_of(order))?;
+        let filter: filter::TaskFilter = filter.unwrap_or_default().into();
+        filter.check()?;
+        let slice = tasks.list(viewer, &filter, order, &page).await?;
+        let total_count = match ctx.look_ahead().field("totalCount").exists() {
+            true => tasks.count(viewer, &filter).await?,
+            false => 0,
+        };
+        Ok(TaskConnection {
+            slice,
+            total_count,
+            cursor: Box::new(move |task| encode(&TaskCursor::of(order, task))),
+        })
+    }
+}
+
+async fn find_task(ctx: &Context<'_>, id: &str) -> Result<Option<Task>, ApiError> {
+    let viewer = viewer(ctx)?;
+    let tasks: &TaskService = service(ctx)?;
+    Ok(match parse_id(id) {
+        Some(id) => tasks.find(viewer, id).await?.map(Task),
+        None => None,
+    })
+}
+
+/// Mutations of tasks.
+#[derive(Debug, Default)]
+pub struct TasksMutation;
+
+#[Object]
+impl TasksMutation {
+    /// Creates a task. Repeating a client-made `id` with the same content answers the stored task as it is now.
+    /// Errors: UNAUTHENTICATED, BAD_USER_INPUT, CONFLICT.
+    async fn create_task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The task.")] input: CreateTaskInput,
+    ) -> Result<TaskPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let tasks: &TaskService = service(ctx)?;
+        let task = tasks.create(viewer, input.into()).await?;
+        Ok(TaskPayload { task: Task(task) })
+    }
+
+    /// Changes what the input names and keeps the rest. Errors: UNAUTHENTICATED, NOT_FOUND, VERSION_CONFLICT, BAD_USER_INPUT.
+    async fn update_task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which task, and what to change.")] input: UpdateTaskInput,
+    ) -> Result<TaskPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let tasks: &TaskService = service(ctx)?;
+        let id = input.id.clone();
+        let task = tasks.update(viewer, &id, input.into()).await?;
+        Ok(TaskPayload { task: Task(task) })
+    }
+
+    /// Deletes a task for good. Errors: UNAUTHENTICATED, NOT_FOUND.
+    async fn delete_task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which task.")] input: DeleteTaskInput,
+    ) -> Result<DeleteTaskPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let tasks: &TaskService = service(ctx)?;
+        let id = tasks.delete(viewer, &input.id).await?;
+        Ok(DeleteTaskPayload {
+            deleted_task_id: id.into(),
+        })
+    }
+
+    /// Marks up to 100 tasks as DONE, all or none. Errors: UNAUTHENTICATED, NOT_FOUND with the faulty ids in
+    /// `extensions.fields`, BAD_USER_INPUT.
+    async fn complete_tasks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which tasks.")] input: CompleteTasksInput,
+    ) -> Result<CompleteTasksPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let tasks: &TaskService = service(ctx)?;
+        let ids: Vec<String> = input.ids.into_iter().map(|id| id.0).collect();
+        let tasks = tasks.complete(viewer, &ids).await?;
+        Ok(CompleteTasksPayload {
+            tasks: tasks.into_iter().map(Task).collect(),
+        })
+    }
+}
+
+impl From<TaskError> for ApiError {
+    fn from(error: TaskError) -> Self {
+        match error {
+            TaskError::NotFound(faults) => {
+                let fields = faults.map(|faults| faults.into_list()).unwrap_or_default();
+                Self::new(ErrorCode::NotFound).with_fields(fields)
+            }
+            TaskError::IdConflict => Self::new(ErrorCode::Conflict),
+            TaskError::VersionConflict { current } => Self::new(ErrorCode::VersionConflict)
+                .with_message(Message::new(
+                    format!("任务已被修改（当前版本 {current}），请刷新后重试"),
+                    format!(
+                        "The task was changed meanwhile (it has version {current}), please reload"
+                    ),
+                )),
+            TaskError::Invalid(faults) => faults.into(),
+            TaskError::Digest(_) | TaskError::Database(_) => Self::internal(error),
+        }
+    }
+}
