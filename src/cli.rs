@@ -201,12 +201,13 @@ fn greeting(base: &str, config: &Config, is_simulated: bool) -> String {
         ),
         false => config.wechat.base_url.to_string(),
     };
+    let socket = base.replacen("http", "ws", 1);
     format!(
         "
 WeGraph is running for development, on this machine only.
 
   GraphiQL   {base}/graphiql
-  GraphQL    {base}/graphql   (WebSocket: {base}/graphql/ws)
+  GraphQL    {base}/graphql   (WebSocket: {socket}/graphql/ws)
   Schema     {base}/schema.graphql
   WeChat     {wechat}
 
@@ -251,7 +252,10 @@ fn kept_secret(path: &Path) -> anyhow::Result<String> {
 async fn serve(sources: &Sources) -> anyhow::Result<()> {
     let config = load(sources, Purpose::Serve)?;
     telemetry::init(&config.log)?;
-    prepare_tables(&config).await?;
+    tracing::info!("Opening the database");
+    prepare_tables(&config)
+        .await
+        .context("the database cannot be used")?;
     if config.wechat.app.is_none() {
         tracing::warn!(
             "wechat.app_id and wechat.app_secret are not set: sign-in by WeChat code is off"

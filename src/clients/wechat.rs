@@ -185,7 +185,8 @@ fn errcode(reply: &Value) -> Option<i64> {
 fn read_user(app: &WechatApp, reply: &Value) -> Result<WechatUser, WechatError> {
     let text = |name: &str| {
         let text = reply.get(name).and_then(Value::as_str)?;
-        (!text.is_empty() && text.len() <= 128).then(|| text.to_owned())
+        let is_sound = (1..=128).contains(&text.len()) && !text.contains(char::is_control);
+        is_sound.then(|| text.to_owned())
     };
     let Some(openid) = text("openid") else {
         tracing::warn!("WeChat answered without an openid");
@@ -274,6 +275,24 @@ mod tests {
         assert_eq!(errcode(&json!({"errcode": "40029"})), Some(40029));
         assert_eq!(errcode(&json!({"errcode": -1})), Some(-1));
         assert_eq!(errcode(&json!({"errcode": [1]})), None);
+    }
+
+    #[test]
+    fn takes_no_openid_that_could_not_be_stored() {
+        let app = WechatApp {
+            id: "wx1".to_owned(),
+            secret: "s".into(),
+        };
+        for openid in [
+            json!("a\u{0}b"),
+            json!(""),
+            json!(7),
+            json!("o".repeat(129)),
+        ] {
+            let user = read_user(&app, &json!({"openid": openid}));
+            assert_eq!(user.err(), Some(WechatError::Unavailable));
+        }
+        assert!(read_user(&app, &json!({"openid": "o1"})).is_ok());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::http::{dev_only, graphql, playground, reply, websocket};
 use crate::platform::config::GraphqlConfig;
 use crate::platform::db::{Database, ping};
 use crate::platform::id::new_id;
+use crate::platform::locale::Message;
 use crate::platform::telemetry::count_panic;
 use crate::schema::sdl;
 
@@ -51,12 +52,11 @@ pub fn build(state: AppState, config: &GraphqlConfig, is_dev: bool) -> Router {
             .route("/graphiql", get(playground::page))
             .route("/graphiql/{file}", get(playground::file));
     }
+    router = router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed);
     if is_dev {
-        router = router
-            .fallback(not_found)
-            .layer(middleware::from_fn(dev_only::guard));
-    } else {
-        router = router.fallback(not_found);
+        router = router.layer(middleware::from_fn(dev_only::guard));
     }
     router
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
@@ -103,6 +103,17 @@ async fn not_found(Extension(RequestId(id)): Extension<RequestId>, headers: Head
         &headers,
         &id,
     )
+}
+
+async fn method_not_allowed(
+    Extension(RequestId(id)): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
+    let error = ApiError::new(ErrorCode::BadUserInput).with_message(Message::new(
+        "此地址不支持该请求方法",
+        "this address does not take that method",
+    ));
+    reply::refusal(StatusCode::METHOD_NOT_ALLOWED, error, &headers, &id)
 }
 
 async fn schema() -> impl IntoResponse {

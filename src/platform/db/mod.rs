@@ -98,10 +98,13 @@ impl Database {
             create_sqlite_file(config)?;
         }
         let mut options = options(config);
+        if is_sqlite(config) {
+            // Opening the file may have to wait for another process that changes it.
+            options.acquire_timeout(SCHEMA_PATIENCE);
+        }
         options
             .max_connections(1)
             .min_connections(1)
-            .acquire_timeout(SCHEMA_PATIENCE)
             .map_sqlx_sqlite_opts(|options| sqlite_options(options).busy_timeout(SCHEMA_PATIENCE));
         open(options).await
     }
@@ -172,9 +175,10 @@ fn options(config: &DatabaseConfig) -> ConnectOptions {
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_secs(5))
         .sqlx_logging(false)
-        // A ping before every use costs 50 to 65 us; a connection that has been idle may have been cut.
+        // A ping before every use costs 50 to 65 us; a connection that has been idle may have been cut, by a restart of the
+        // database or by something between.
         .test_before_acquire(false)
-        .test_before_acquire_if_idle_for(Duration::from_secs(30))
+        .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .map_sqlx_sqlite_opts(sqlite_options)
         .map_sqlx_postgres_opts(|options| {
             options

@@ -281,7 +281,7 @@ pub(super) struct DeleteTaskInput {
 /// Tasks to mark as done.
 #[derive(InputObject)]
 pub(super) struct CompleteTasksInput {
-    /// At most 100 ids; repeated ones count once.
+    /// At most 100 ids; a task named twice is completed once.
     pub(super) ids: Vec<ID>,
 }
 
