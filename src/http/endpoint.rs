@@ -20,7 +20,7 @@ use crate::platform::db::Database;
 use crate::platform::locale::Message;
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
-use crate::schema::{AppSchema, sdl, with_loaders};
+use crate::schema::{AppSchema, failure_prefix, sdl, with_loaders};
 
 /// Executes requests of any transport.
 #[derive(Clone)]
@@ -40,6 +40,8 @@ pub struct Prepared {
     request: Request,
     operation: OperationType,
     name: String,
+    /// Stands before the message when the request is not executed.
+    failure_prefix: Option<Message>,
 }
 
 impl Prepared {
@@ -125,6 +127,7 @@ impl Endpoint {
         request.operation_name = request.operation_name.filter(|name| !name.is_empty());
         let (operation, name) = chosen_operation(&document, request.operation_name.as_deref())?;
         self.0.nulls.apply(&mut document, &mut request.variables);
+        let failure_prefix = failure_prefix(&document);
         request.set_parsed_query(document);
         if !self.0.introspection {
             request = request.disable_introspection();
@@ -133,6 +136,7 @@ impl Endpoint {
             request,
             operation,
             name,
+            failure_prefix,
         })
     }
 
@@ -164,6 +168,15 @@ impl Endpoint {
         };
         let _entered = span.enter();
         finish(&mut response, locale, &request_id);
+        if let Some(prefix) = &prepared.failure_prefix {
+            let unprefixed = response
+                .errors
+                .iter_mut()
+                .filter(|error| error.path.is_empty());
+            for error in unprefixed {
+                error.message.insert_str(0, prefix.text(locale));
+            }
+        }
         let codes: Vec<&str> = response.errors.iter().map(code_of).collect();
         tracing::info!(
             duration_ms = started.elapsed().as_secs_f64() * 1000.0,

@@ -5,6 +5,7 @@ mod node;
 
 use std::sync::Arc;
 
+use async_graphql::parser::types::{ExecutableDocument, Selection};
 use async_graphql::{
     EmptySubscription, MergedObject, Request, SDLExportOptions, Schema, SchemaBuilder,
 };
@@ -13,9 +14,10 @@ use crate::graphql::loader::BatchQueue;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::identity::{IdentityService, UserLoader};
 use crate::platform::db::Database;
+use crate::platform::locale::Message;
 use crate::schema::catalog::CatalogQuery;
 use crate::schema::node::NodeQuery;
-use crate::scores::graphql::{ScoresMutation, ScoresQuery};
+use crate::scores::graphql::{ScoresMutation, ScoresQuery, submission_failed};
 use crate::scores::{ScoreLoader, ScoreService};
 use crate::tasks::TaskService;
 use crate::tasks::graphql::{TasksMutation, TasksQuery};
@@ -72,6 +74,17 @@ pub fn with_loaders(request: Request, db: &Arc<Database>, queue: &BatchQueue) ->
     request
         .data(Arc::new(queue.loader(UserLoader::new(Arc::clone(db)))))
         .data(Arc::new(queue.loader(ScoreLoader::new(Arc::clone(db)))))
+}
+
+/// What stands before the message of an error that keeps `document` from being executed at all: the fields concerned put it
+/// before their own.
+pub fn failure_prefix(document: &ExecutableDocument) -> Option<Message> {
+    let submits = document.operations.iter().any(|(_, operation)| {
+        operation.node.selection_set.node.items.iter().any(|selection| {
+            matches!(&selection.node, Selection::Field(field) if field.node.name.node == "submitScore")
+        })
+    });
+    submits.then(submission_failed)
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {

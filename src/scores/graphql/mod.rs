@@ -104,6 +104,11 @@ async fn find_score(ctx: &Context<'_>, id: &str) -> Result<Option<Score>, ApiErr
     })
 }
 
+/// How every message of a submission that failed begins.
+pub fn submission_failed() -> Message {
+    Message::new("数据提交失败：", "Submission failed: ")
+}
+
 /// Mutations of scores.
 #[derive(Debug, Default)]
 pub struct ScoresMutation;
@@ -130,9 +135,7 @@ impl ScoresMutation {
                     .pick("数据提交成功", "Submitted successfully")
                     .to_owned(),
             }),
-            Err(error) => {
-                Err(error.with_prefix(Message::new("数据提交失败：", "Submission failed: ")))
-            }
+            Err(error) => Err(error.with_prefix(submission_failed())),
         }
     }
 }

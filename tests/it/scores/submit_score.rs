@@ -43,6 +43,19 @@ on_each_database! {
         assert!(try_submit(&app.anonymous(), a_score()).await.message().starts_with("数据提交失败"));
     }
 
+    async fn a_value_of_the_wrong_type_is_a_failed_submission_too(app) {
+        let lin = app.user("lin").await;
+        let mut fraction = a_score();
+        fraction["grades"][0]["grade"] = json!(4.5);
+        let mut number = a_score();
+        number["accountNumber"] = json!(13_800_138_000_u64);
+        for input in [fraction, number] {
+            let reply = try_submit(&lin, input).await;
+            assert_eq!(reply.code(), "GRAPHQL_VALIDATION_FAILED");
+            assert!(reply.message().starts_with("数据提交失败"), "{}", reply.message());
+        }
+    }
+
     async fn names_each_faulty_grade_by_its_path(app) {
         let lin = app.user("lin").await;
         let grade = |criterion: &str, grade: i32, comment: &str| json!({"criterion": criterion, "grade": grade, "comment": comment});
