@@ -3,6 +3,7 @@
 //! Layers: the embedded `config/default.toml`, a TOML file, `WEGRAPH_*` variables, `--set` flags. Values of the environment
 //! are taken as text, never guessed at: a secret of digits stays a string. All faults are reported together.
 
+mod rules;
 mod settings;
 
 use std::fmt::{self, Display};
@@ -13,7 +14,8 @@ use std::time::Duration;
 use reqwest::Url;
 use secrecy::SecretString;
 
-pub use self::settings::{MIN_SECRET_BYTES, Settings, Sources};
+pub use self::rules::MIN_SECRET_BYTES;
+pub use self::settings::{Settings, Sources};
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
