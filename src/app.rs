@@ -1,7 +1,6 @@
 //! The composition root: from settings to a server. The one place that names everything.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +14,13 @@ use tokio::net::TcpListener;
 
 use crate::clients::wechat::WechatClient;
 use crate::http::endpoint::Endpoint;
+use crate::http::pending::Pending;
 use crate::http::router::{self, AppState};
+use crate::http::server;
+use crate::http::websocket::Sockets;
 use crate::identity::IdentityService;
 use crate::platform::clock::Clock;
-use crate::platform::config::{Config, DatabaseConfig};
+use crate::platform::config::{Config, DatabaseConfig, HttpConfig};
 use crate::platform::db::{Database, is_missing_file, lock_schema, unless_locked};
 use crate::platform::http_client;
 use crate::schema::{self, Services};
@@ -31,6 +33,8 @@ pub struct App {
     pub db: Arc<Database>,
     /// Accounts, for the command line.
     pub identity: Arc<IdentityService>,
+    sockets: Sockets,
+    http: HttpConfig,
     router: Router,
 }
 
@@ -42,31 +46,38 @@ impl App {
     pub async fn new(config: &Config, clock: Arc<dyn Clock>, is_dev: bool) -> anyhow::Result<Self> {
         let db = Arc::new(Database::connect(&config.database).await?);
         let wechat = WechatClient::new(http_client::build(config.wechat.timeout)?, &config.wechat);
-        let identity =
-            IdentityService::new(Arc::clone(&db), Arc::clone(&clock), wechat, &config.auth)?;
+        let identity = IdentityService::new(
+            Arc::clone(&db),
+            Arc::clone(&clock),
+            wechat,
+            &config.auth,
+            &config.rate_limit,
+        )?;
         let identity = Arc::new(identity);
         let schema = schema::build(Services {
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
             scores: Arc::new(ScoreService::new(Arc::clone(&db), Arc::clone(&clock))),
             tasks: Arc::new(TaskService::new(Arc::clone(&db), clock)),
+            pages: config.graphql.pages,
         });
-        let endpoint = Endpoint::new(
-            schema,
-            Arc::clone(&db),
-            Arc::clone(&identity),
-            config.graphql.timeout,
-            config.graphql.introspection,
-        )?;
+        let endpoint =
+            Endpoint::new(schema, Arc::clone(&db), Arc::clone(&identity), config).await?;
+        let sockets = Sockets::new(&config.websocket);
         let state = AppState {
             endpoint,
             db: Arc::clone(&db),
-            has_playground: config.graphql.playground,
+            identity: Arc::clone(&identity),
+            sockets: sockets.clone(),
+            pending: Pending::new(&config.http),
+            config: Arc::new(config.clone()),
         };
-        let router = router::build(state, &config.graphql, is_dev);
+        let router = router::build(state, is_dev);
         Ok(Self {
             db,
             identity,
+            sockets,
+            http: config.http.clone(),
             router,
         })
     }
@@ -74,35 +85,31 @@ impl App {
     /// Serves on `listener` until `stop` is done, then finishes the requests under way, for half a minute at most.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// When a connection to the database does not close properly.
     pub async fn serve(
         self,
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<()> {
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
         let stop = async move {
             stop.await;
-            // The receiver is gone when the listener failed first.
-            stopping.send(()).unwrap_or_default();
+            drop(stopping);
         };
-        let service = self
-            .router
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(stop);
-        let too_late = async {
-            if stopped.await.is_ok() {
-                tokio::time::sleep(SHUTDOWN_GRACE).await;
+        let sockets = self.sockets;
+        let farewell = async {
+            // An error says that the other end is gone, which is the message.
+            drop(stopped.await);
+            if tokio::time::timeout(SHUTDOWN_GRACE, sockets.stop())
+                .await
+                .is_err()
+            {
+                tracing::warn!("Stopping with sockets still open");
             }
         };
-        tokio::select! {
-            result = server => result?,
-            () = too_late => tracing::warn!("Stopping with requests still under way"),
-        }
-        drop(self.identity);
-        if let Some(db) = Arc::into_inner(self.db) {
-            db.close().await?;
-        }
+        let serving = server::serve(self.router, listener, &self.http, stop, SHUTDOWN_GRACE);
+        tokio::join!(serving, farewell);
+        self.db.close().await?;
         Ok(())
     }
 }

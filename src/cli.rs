@@ -24,6 +24,8 @@ use crate::platform::viewer::Role;
 use crate::schema::sdl;
 use crate::simulator::wechat::WechatSimulator;
 
+/// Files that are no connections of clients: the database, log, outgoing calls.
+const FILES_BESIDES_CONNECTIONS: u64 = 200;
 /// Where `wegraph dev` keeps its signing key.
 const DEV_SECRET: &str = "data/dev-secret";
 /// What `wegraph dev` calls its mini-program unless the settings say otherwise.
@@ -286,6 +288,16 @@ async fn prepare_tables(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    // Every connection is an open file, and the usual limit of a shell is 1024.
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_default();
+    let wanted = config.http.max_connections as u64 + FILES_BESIDES_CONNECTIONS;
+    if limit > 0 && limit < wanted {
+        tracing::warn!(
+            limit,
+            wanted,
+            "The limit of open files is lower than http.max_connections needs"
+        );
+    }
     TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))

@@ -1,5 +1,6 @@
 //! The only place that touches the untyped context.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_graphql::Context;
@@ -19,6 +20,8 @@ pub struct RequestContext {
     pub request_id: String,
     /// The `User-Agent` header, as sent.
     pub user_agent: Option<String>,
+    /// Where the request comes from.
+    pub client_address: IpAddr,
 }
 
 /// The request.

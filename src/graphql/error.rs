@@ -9,6 +9,8 @@ use std::sync::Arc;
 use async_graphql::{Enum, ErrorExtensionValues, Name, Pos, Response, ServerError, Value};
 use sea_orm::DbErr;
 
+use crate::platform::config::ErrorLimits;
+use crate::platform::db::is_timeout;
 use crate::platform::fault::{Fault, Faults, Rule};
 use crate::platform::locale::{Locale, Message};
 
@@ -223,17 +225,25 @@ impl ApiError {
         extensions
     }
 
+    /// The message for a developer who reads it in a terminal.
+    pub fn in_english(&self) -> String {
+        self.message(Locale::En)
+    }
+
     /// The error as a response of its own, for a request that is not executed.
     pub fn into_response(self, locale: Locale, request_id: &str) -> Response {
         let mut response = Response::from_errors(vec![into_server_error(self)]);
-        finish(&mut response, locale, request_id);
+        finish(&mut response, locale, request_id, true);
         response
     }
 }
 
 impl From<DbErr> for ApiError {
     fn from(error: DbErr) -> Self {
-        Self::internal(error)
+        match is_timeout(&error) {
+            true => Self::new(ErrorCode::RequestTimeout),
+            false => Self::internal(error),
+        }
     }
 }
 
@@ -257,16 +267,11 @@ fn into_server_error(error: ApiError) -> ServerError {
     plain
 }
 
-/// How the library's messages about its limits begin; it has no codes.
-const LIMITS: [&str; 4] = [
-    "Query is too complex",
-    "Query is nested too deep",
-    "The recursion depth of the query",
-    "The number of ",
-];
-
 /// Gives every error of `response` its code and its message in the caller's language, and logs the ones that are ours.
-pub fn finish(response: &mut Response, locale: Locale, request_id: &str) {
+///
+/// With `explains_schema` the library's words about a query that does not fit the schema are kept; without, a caller is told
+/// where its query is wrong and no name that it did not send.
+pub fn finish(response: &mut Response, locale: Locale, request_id: &str, explains_schema: bool) {
     for error in &mut response.errors {
         if let Some(api) = error.source::<ApiError>().cloned() {
             if api.0.code == ErrorCode::InternalServerError {
@@ -280,19 +285,91 @@ pub fn finish(response: &mut Response, locale: Locale, request_id: &str) {
             .is_none_or(|e| e.get("code").is_none())
         {
             // What has no source of ours comes from the library, and all it checks is whether the request fits the schema.
-            let code = match LIMITS.iter().any(|limit| error.message.starts_with(limit)) {
-                true => ErrorCode::QueryTooComplex,
-                false => ErrorCode::GraphqlValidationFailed,
+            let code = ErrorCode::GraphqlValidationFailed;
+            error.message = match explains_schema {
+                true => locale.pick(
+                    format!("{}：{}", code.message(Locale::Zh), error.message),
+                    std::mem::take(&mut error.message),
+                ),
+                false => reticent(error, locale),
             };
-            error.message = locale.pick(
-                format!("{}：{}", code.message(Locale::Zh), error.message),
-                std::mem::take(&mut error.message),
-            );
             let mut extensions = ErrorExtensionValues::default();
             extensions.set("code", code.as_str());
             error.extensions = Some(extensions);
         }
     }
+}
+
+/// Says where a query does not fit the schema. Of the library's words only the path of a wrong argument is kept, whose names
+/// the caller has sent; the rest would list types, required arguments and values of enums.
+fn reticent(error: &ServerError, locale: Locale) -> String {
+    let text = ErrorCode::GraphqlValidationFailed.message(locale);
+    let argument = error
+        .message
+        .strip_prefix("Invalid value for argument \"")
+        .and_then(|rest| rest.split_once('"'))
+        .map(|(path, _)| path);
+    let place = error.locations.first();
+    let place = place.map(|Pos { line, column }| {
+        locale.pick(
+            format!("第 {line} 行第 {column} 列"),
+            format!("line {line}, column {column}"),
+        )
+    });
+    let details = match (argument, place) {
+        (Some(argument), Some(place)) => locale.pick(
+            format!("{place}，参数 {argument} 的值不合法"),
+            format!("{place}, the value of {argument} is not valid"),
+        ),
+        (None, Some(place)) => place,
+        _ => return text.to_owned(),
+    };
+    locale.pick(format!("{text}：{details}"), format!("{text}: {details}"))
+}
+
+/// Longest message of an error, in characters.
+const MAX_MESSAGE: usize = 500;
+
+/// Cuts what `response` says of errors to the limits. The first error stays, with fewer of its fields if need be.
+pub fn cap_errors(response: &mut Response, limits: ErrorLimits) {
+    response.errors.truncate(limits.count);
+    let mut left = limits.bytes;
+    let mut kept = 0;
+    for error in &mut response.errors {
+        if let Some((end, _)) = error.message.char_indices().nth(MAX_MESSAGE) {
+            error.message.truncate(end);
+            error.message.push('…');
+        }
+        let mut size = size_of(error);
+        while size > left && kept == 0 && halve_fields(error) {
+            size = size_of(error);
+        }
+        if size > left && kept > 0 {
+            break;
+        }
+        left = left.saturating_sub(size);
+        kept += 1;
+    }
+    response.errors.truncate(kept);
+}
+
+fn size_of(error: &ServerError) -> usize {
+    serde_json::to_vec(error).map_or(0, |json| json.len())
+}
+
+/// Drops the second half of the faulty fields that an error names; false when it names at most one.
+fn halve_fields(error: &mut ServerError) -> bool {
+    let Some(extensions) = &mut error.extensions else {
+        return false;
+    };
+    let Some(Value::List(fields)) = extensions.get("fields") else {
+        return false;
+    };
+    let mut fields = fields.clone();
+    let half = fields.len() / 2;
+    fields.truncate(half);
+    extensions.set("fields", Value::List(fields));
+    half > 1
 }
 
 /// The code of an error that [`finish`] has seen.

@@ -7,13 +7,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::platform::config::PageLimits;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::locale::Message;
-
-/// Rows of a page when the client does not say.
-pub const DEFAULT_PAGE: u64 = 20;
-/// Most rows of a page.
-pub const MAX_PAGE: u64 = 100;
 
 /// Longest cursor that is decoded: a title of 200 characters fits several times.
 const MAX_CURSOR_BYTES: usize = 4096;
@@ -61,15 +57,16 @@ impl PageArgs {
     /// Checks the arguments. `is_ours` tells whether a cursor belongs to the order that is asked for.
     ///
     /// # Errors
-    /// A size outside `0..=100`, `first` together with `last`, or a cursor that is not one of this list.
+    /// A size outside the limits, `first` together with `last`, or a cursor that is not one of this list.
     pub fn check<C: DeserializeOwned>(
         self,
+        limits: PageLimits,
         is_ours: impl Fn(&C) -> bool,
     ) -> Result<Page<C>, Faults> {
         let mut faults = Faults::under(&[]);
         let mut size = |name: &str, size: Option<i32>| {
             let size = i64::from(size?);
-            let max = MAX_PAGE as i64;
+            let max = i64::from(limits.max);
             if !(0..=max).contains(&size) {
                 faults.add(&[name], Rule::OutOfRange { min: 0, max });
             }
@@ -93,7 +90,7 @@ impl PageArgs {
         };
         let (after, before) = (cursor("after", self.after), cursor("before", self.before));
         faults.check(Page {
-            limit: first.or(last).unwrap_or(DEFAULT_PAGE),
+            limit: first.or(last).unwrap_or(u64::from(limits.default)),
             is_backward: last.is_some(),
             after,
             before,
@@ -215,8 +212,13 @@ pub(crate) use relay_connection;
 mod tests {
     use super::*;
 
+    const LIMITS: PageLimits = PageLimits {
+        default: 20,
+        max: 100,
+    };
+
     fn check(args: PageArgs) -> Result<Page<i64>, Faults> {
-        args.check(|position| *position >= 0)
+        args.check(LIMITS, |position| *position >= 0)
     }
 
     #[test]
@@ -225,7 +227,7 @@ mod tests {
             first: Some(first),
             ..PageArgs::default()
         };
-        assert_eq!(check(PageArgs::default()).unwrap().limit, DEFAULT_PAGE);
+        assert_eq!(check(PageArgs::default()).unwrap().limit, 20);
         assert_eq!(check(first(0)).unwrap().limit, 0);
         assert_eq!(check(first(100)).unwrap().limit, 100);
         for wrong in [

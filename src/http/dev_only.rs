@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::http::reply;
+use crate::http::reply::Refusal;
 use crate::http::router::RequestId;
 use crate::platform::locale::Message;
 
@@ -59,7 +59,7 @@ pub(crate) async fn guard(
         return next.run(request).await;
     };
     let error = ApiError::new(ErrorCode::Forbidden).with_message(reason);
-    reply::refusal(StatusCode::FORBIDDEN, error, headers, &request_id)
+    Refusal::new(StatusCode::FORBIDDEN, error).into_response(headers, &request_id)
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {

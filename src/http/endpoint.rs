@@ -1,23 +1,31 @@
-//! The one way into the schema for every transport.
+//! The one way into the schema for every transport: authenticate, find and check the document, count, execute.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
-use async_graphql::parser::{parse_query, parse_schema};
-use async_graphql::{Request, Response};
-use futures_util::FutureExt;
+use async_graphql::futures_util::stream::BoxStream;
+use async_graphql::parser::parse_schema;
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Request, Response, Value};
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::graphql::analysis::{Analyst, Operation, too_complex};
 use crate::graphql::context::RequestContext;
-use crate::graphql::error::{ApiError, ErrorCode, code_of, finish};
-use crate::graphql::limits::{MAX_FRAGMENTS, asks_for_schema, is_shallow};
+use crate::graphql::error::{ApiError, ErrorCode, cap_errors, code_of, finish};
 use crate::graphql::loader::BatchQueue;
 use crate::graphql::nulls::NullDefaults;
-use crate::identity::IdentityService;
+use crate::graphql::shape::Shape;
+use crate::http::documents::{Document, Documents};
+use crate::http::parameters::Parameters;
+use crate::http::rate_limit::{Charges, RateLimits, sign_ins};
+use crate::identity::{Access, IdentityService};
+use crate::platform::config::{Config, ErrorLimits};
 use crate::platform::db::Database;
-use crate::platform::locale::Message;
+use crate::platform::locale::{Locale, Message};
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
 use crate::schema::{AppSchema, failure_prefix, sdl, with_loaders};
@@ -30,24 +38,51 @@ struct Inner {
     schema: AppSchema,
     db: Arc<Database>,
     identity: Arc<IdentityService>,
+    documents: Documents,
+    rates: Option<Arc<RateLimits>>,
     nulls: NullDefaults,
     timeout: Duration,
+    errors: ErrorLimits,
+    max_reply_bytes: usize,
     introspection: bool,
 }
 
-/// A request whose text has been parsed and found harmless.
+/// How a request came in, which decides what it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Queries and mutations.
+    Http,
+    /// Subscriptions too.
+    WebSocket,
+}
+
+/// What the operations of one request may do together.
+#[derive(Debug)]
+pub struct Allowance {
+    transport: Transport,
+    deadline: Instant,
+    sign_ins: u32,
+}
+
+/// An operation that has passed every check.
 pub struct Prepared {
     request: Request,
     operation: OperationType,
     name: String,
     /// Stands before the message when the request is not executed.
     failure_prefix: Option<Message>,
+    deadline: Instant,
 }
 
 impl Prepared {
-    /// Whether the operation that will run is a query.
+    /// Whether the operation only reads.
     pub fn is_query(&self) -> bool {
         self.operation == OperationType::Query
+    }
+
+    /// Whether the operation is answered by a stream.
+    pub fn is_subscription(&self) -> bool {
+        self.operation == OperationType::Subscription
     }
 }
 
@@ -55,21 +90,32 @@ impl Endpoint {
     /// An endpoint for `schema`.
     ///
     /// # Errors
-    /// When the schema's own text does not parse, which a test rules out.
-    pub fn new(
+    /// When a trusted document would be refused, or its manifest cannot be read.
+    pub async fn new(
         schema: AppSchema,
         db: Arc<Database>,
         identity: Arc<IdentityService>,
-        timeout: Duration,
-        introspection: bool,
+        config: &Config,
     ) -> anyhow::Result<Self> {
+        let text = parse_schema(sdl())?;
+        let graphql = &config.graphql;
+        let analyst = Analyst::new(
+            Shape::new(&text),
+            graphql.limits,
+            graphql.pages,
+            graphql.introspection,
+        );
         Ok(Self(Arc::new(Inner {
-            nulls: NullDefaults::new(&parse_schema(sdl())?),
+            documents: Documents::new(analyst, graphql).await?,
+            rates: RateLimits::new(&config.rate_limit),
+            nulls: NullDefaults::new(&text),
             schema,
             db,
             identity,
-            timeout,
-            introspection,
+            timeout: graphql.timeout,
+            errors: graphql.errors,
+            max_reply_bytes: graphql.max_reply_bytes,
+            introspection: graphql.introspection,
         })))
     }
 
@@ -80,7 +126,7 @@ impl Endpoint {
     pub async fn authenticate(
         &self,
         authorization: Option<&str>,
-    ) -> Result<Option<Viewer>, ApiError> {
+    ) -> Result<Option<Access>, ApiError> {
         let Some(authorization) = authorization else {
             return Ok(None);
         };
@@ -92,83 +138,184 @@ impl Endpoint {
         Ok(Some(self.0.identity.authenticate(token).await?))
     }
 
-    /// Parses and checks the text of a request.
+    /// What a request that begins now may do.
+    pub fn allowance(&self, transport: Transport) -> Allowance {
+        Allowance {
+            transport,
+            deadline: Instant::now() + self.0.timeout,
+            sign_ins: 1,
+        }
+    }
+
+    /// Finds, parses and checks what a client wants to have executed, and counts it.
     ///
     /// # Errors
-    /// GRAPHQL_PARSE_FAILED, QUERY_TOO_COMPLEX, GRAPHQL_VALIDATION_FAILED for an operation name that is not there.
-    pub fn prepare(&self, mut request: Request) -> Result<Prepared, ApiError> {
-        if !is_shallow(&request.query) {
-            return Err(ApiError::new(ErrorCode::QueryTooComplex));
+    /// Why it is not executed: GRAPHQL_PARSE_FAILED, QUERY_TOO_COMPLEX, GRAPHQL_VALIDATION_FAILED, BAD_USER_INPUT,
+    /// PERSISTED_QUERY_NOT_FOUND, PERSISTED_QUERY_ONLY, RATE_LIMITED.
+    pub fn prepare(
+        &self,
+        parameters: Parameters,
+        context: &RequestContext,
+        allowance: &mut Allowance,
+    ) -> Result<Prepared, ApiError> {
+        self.charge(
+            context.viewer.as_ref(),
+            context.client_address,
+            Charges::REFUSED,
+        )?;
+        let (charges, prepared) = self.check(parameters, allowance)?;
+        self.charge(context.viewer.as_ref(), context.client_address, charges)?;
+        Ok(prepared)
+    }
+
+    /// Counts a request that does not get as far as [`Endpoint::prepare`].
+    ///
+    /// # Errors
+    /// RATE_LIMITED.
+    pub fn charge_refusal(&self, address: IpAddr) -> Result<(), ApiError> {
+        self.charge(None, address, Charges::REFUSED)
+    }
+
+    fn charge(
+        &self,
+        viewer: Option<&Viewer>,
+        address: IpAddr,
+        charges: Charges,
+    ) -> Result<(), ApiError> {
+        match &self.0.rates {
+            Some(rates) => rates.charge(viewer, address, charges),
+            None => Ok(()),
         }
-        let mut document = parse_query(&request.query).map_err(|error| {
-            let place = error.positions().next().unwrap_or_default();
-            ApiError::new(ErrorCode::GraphqlParseFailed)
-                .at(place)
-                .with_message(Message::new(
-                    format!("查询语法有误：第 {} 行第 {} 列", place.line, place.column),
-                    format!(
-                        "Syntax error at line {}, column {}",
-                        place.line, place.column
-                    ),
-                ))
-        })?;
-        if document.fragments.len() > MAX_FRAGMENTS {
-            return Err(ApiError::new(ErrorCode::QueryTooComplex));
-        }
-        if !self.0.introspection && asks_for_schema(&document) {
+    }
+
+    fn check(
+        &self,
+        parameters: Parameters,
+        allowance: &mut Allowance,
+    ) -> Result<(Charges, Prepared), ApiError> {
+        let Inner {
+            documents,
+            introspection,
+            nulls,
+            ..
+        } = &*self.0;
+        let document = documents.find(&parameters)?;
+        // Clients that always send the field send it empty when there is no name.
+        let name = parameters.operation_name.filter(|name| !name.is_empty());
+        let operation = chosen_operation(&document, name.as_deref())?;
+        if !introspection && operation.asks_for_schema() {
             return Err(
                 ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(
-                    "此服务器未开启内省，接口定义见 /schema.graphql",
-                    "Introspection is off on this server; the schema is at /schema.graphql",
+                    "此服务器未开启内省",
+                    "Introspection is off on this server",
                 )),
             );
         }
-        // Clients that always send the field send it empty when there is no name.
-        request.operation_name = request.operation_name.filter(|name| !name.is_empty());
-        let (operation, name) = chosen_operation(&document, request.operation_name.as_deref())?;
-        self.0.nulls.apply(&mut document, &mut request.variables);
-        let failure_prefix = failure_prefix(&document);
-        request.set_parsed_query(document);
-        if !self.0.introspection {
+        if operation.kind == OperationType::Subscription && allowance.transport == Transport::Http {
+            return Err(
+                ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(
+                    "订阅须经 WebSocket（/graphql/ws）",
+                    "Subscriptions run over WebSocket, at /graphql/ws",
+                )),
+            );
+        }
+        let mut variables = parameters.variables.unwrap_or_default();
+        let analyst = documents.analyst();
+        analyst.check_variables(operation, &document.variable_uses, &variables)?;
+        if operation.has_variable_cost {
+            analyst.check_cost(&document.parsed, &operation.name, &variables)?;
+        }
+        let charges = Charges::of(operation);
+        allowance.sign_ins = allowance
+            .sign_ins
+            .checked_sub(sign_ins(operation))
+            .ok_or_else(|| {
+                too_complex(
+                    (
+                        "每个请求的登录、注册或刷新",
+                        "login, register or refreshSession in a request",
+                    ),
+                    1,
+                )
+            })?;
+        let mut parsed = document.parsed.clone();
+        nulls.apply(&mut parsed, &mut variables);
+        let mut request = Request::new("").variables(variables);
+        request.operation_name = name;
+        request.set_parsed_query(parsed);
+        if !introspection {
             request = request.disable_introspection();
         }
-        Ok(Prepared {
+        let prepared = Prepared {
             request,
-            operation,
-            name,
-            failure_prefix,
-        })
+            operation: operation.kind,
+            name: operation.name.clone(),
+            failure_prefix: failure_prefix(&operation.root_fields),
+            deadline: allowance.deadline,
+        };
+        Ok((charges, prepared))
     }
 
-    /// Executes a request. Every error of the reply has a code and a message in the caller's language; a panic is one too.
+    /// Executes a query or mutation. Every error of the reply has a code and a message in the caller's language; a panic is
+    /// one too.
     pub async fn execute(&self, prepared: Prepared, context: RequestContext) -> Response {
-        let started = Instant::now();
+        let log = Log::new(&prepared, &context);
         let (locale, request_id) = (context.locale, context.request_id.clone());
-        let span = tracing::info_span!(
-            "graphql",
-            request.id = %request_id,
-            operation.r#type = %prepared.operation,
-            operation.name = %prepared.name,
-            viewer.id = context.viewer.map(|viewer| tracing::field::display(viewer.user_id)),
-        );
         let batches = BatchQueue::default();
         let request = with_loaders(prepared.request.data(context), &self.0.db, &batches);
         let execution = batches.run(self.0.schema.execute(request));
-        let outcome =
-            tokio::time::timeout(self.0.timeout, AssertUnwindSafe(execution).catch_unwind());
-        let mut response = match outcome.instrument(span.clone()).await {
+        let outcome = tokio::time::timeout_at(
+            prepared.deadline,
+            AssertUnwindSafe(execution).catch_unwind(),
+        );
+        let response = match outcome.instrument(log.span.clone()).await {
             Ok(Ok(response)) => response,
-            Ok(Err(_)) => {
-                let panics = count_panic();
-                let _entered = span.enter();
-                tracing::error!(panics, "A resolver panicked");
-                ApiError::internal("a resolver panicked").into_response(locale, &request_id)
-            }
+            Ok(Err(_)) => log.panicked(locale, &request_id),
             Err(_) => ApiError::new(ErrorCode::RequestTimeout).into_response(locale, &request_id),
         };
-        let _entered = span.enter();
-        finish(&mut response, locale, &request_id);
-        if let Some(prefix) = &prepared.failure_prefix {
+        let prefix = prepared.failure_prefix.as_ref();
+        log.executed(self.finish(response, locale, &request_id, prefix))
+    }
+
+    /// Executes a subscription: one response for each event. An event has no deadline of its own, for nobody knows when it comes;
+    /// the limit of statements holds for what it selects.
+    pub fn subscribe(
+        &self,
+        prepared: Prepared,
+        context: RequestContext,
+    ) -> BoxStream<'static, Response> {
+        let this = self.clone();
+        let log = Log::new(&prepared, &context);
+        let (locale, request_id) = (context.locale, context.request_id.clone());
+        let batches = BatchQueue::default();
+        let request = with_loaders(prepared.request.data(context), &self.0.db, &batches);
+        let events = self.0.schema.execute_stream(request);
+        let state = Some((events, batches, log, this, request_id));
+        Box::pin(stream::unfold(state, move |state| async move {
+            let (mut events, batches, log, this, request_id) = state?;
+            let next = batches.clone().run(events.next());
+            let outcome = AssertUnwindSafe(next).catch_unwind();
+            match outcome.instrument(log.span.clone()).await {
+                Ok(Some(response)) => {
+                    let response = log.sent(this.finish(response, locale, &request_id, None));
+                    Some((response, Some((events, batches, log, this, request_id))))
+                }
+                Ok(None) => None,
+                Err(_) => Some((log.panicked(locale, &request_id), None)),
+            }
+        }))
+    }
+
+    fn finish(
+        &self,
+        mut response: Response,
+        locale: Locale,
+        request_id: &str,
+        prefix: Option<&Message>,
+    ) -> Response {
+        response.errors.truncate(self.0.errors.count);
+        finish(&mut response, locale, request_id, self.0.introspection);
+        if let Some(prefix) = prefix {
             let unprefixed = response
                 .errors
                 .iter_mut()
@@ -177,34 +324,89 @@ impl Endpoint {
                 error.message.insert_str(0, prefix.text(locale));
             }
         }
-        let codes: Vec<&str> = response.errors.iter().map(code_of).collect();
-        tracing::info!(
-            duration_ms = started.elapsed().as_secs_f64() * 1000.0,
-            errors = codes.join(","),
-            "Executed"
-        );
+        cap_errors(&mut response, self.0.errors);
+        if weight(&response.data) > self.0.max_reply_bytes {
+            let limit = self.0.max_reply_bytes;
+            let error = too_complex(("应答字节数", "bytes of a reply"), limit);
+            return error.into_response(locale, request_id);
+        }
         response
     }
 }
 
+/// The line that an operation leaves in the log.
+struct Log {
+    span: tracing::Span,
+    started: Instant,
+}
+
+impl Log {
+    fn new(prepared: &Prepared, context: &RequestContext) -> Self {
+        Self {
+            started: Instant::now(),
+            span: tracing::info_span!(
+                "graphql",
+                request.id = %context.request_id,
+                operation.r#type = %prepared.operation,
+                operation.name = %prepared.name,
+                viewer.id = context.viewer.map(|viewer| tracing::field::display(viewer.user_id)),
+            ),
+        }
+    }
+
+    fn panicked(&self, locale: Locale, request_id: &str) -> Response {
+        let panics = count_panic();
+        let _entered = self.span.enter();
+        tracing::error!(panics, "A resolver panicked");
+        ApiError::internal("a resolver panicked").into_response(locale, request_id)
+    }
+
+    fn executed(&self, response: Response) -> Response {
+        let _entered = self.span.enter();
+        let duration_ms = self.started.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(duration_ms, errors = codes(&response), "Executed");
+        response
+    }
+
+    fn sent(&self, response: Response) -> Response {
+        let _entered = self.span.enter();
+        tracing::info!(errors = codes(&response), "Sent an event");
+        response
+    }
+}
+
+fn codes(response: &Response) -> String {
+    let codes: Vec<&str> = response.errors.iter().map(code_of).collect();
+    codes.join(",")
+}
+
+/// Bytes that a value takes as JSON, roughly.
+pub(crate) fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::List(items) => items.iter().map(|item| weight(item) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| name.len() + 4 + weight(value))
+            .sum(),
+        _ => 8,
+    }
+}
+
 /// The operation that `name` asks for; without a name the only one.
-fn chosen_operation(
-    document: &ExecutableDocument,
+fn chosen_operation<'a>(
+    document: &'a Document,
     name: Option<&str>,
-) -> Result<(OperationType, String), ApiError> {
-    let missing = || {
+) -> Result<&'a Operation, ApiError> {
+    let found = match (document.operations.as_slice(), name) {
+        ([only], None) => Some(only),
+        (_, None) => None,
+        (all, Some(name)) => all.iter().find(|operation| operation.name == name),
+    };
+    found.ok_or_else(|| {
         ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(
             "查询中没有 operationName 所指的操作，或有多个操作而未指定 operationName",
             "The query has no operation of that operationName, or several and no operationName",
         ))
-    };
-    match (&document.operations, name) {
-        (DocumentOperations::Single(operation), None) => Ok((operation.node.ty, String::new())),
-        (DocumentOperations::Multiple(operations), _) => operations
-            .iter()
-            .find(|(known, _)| name.map_or(operations.len() == 1, |name| known.as_str() == name))
-            .map(|(known, operation)| (operation.node.ty, known.to_string()))
-            .ok_or_else(missing),
-        (DocumentOperations::Single(_), Some(_)) => Err(missing()),
-    }
+    })
 }

@@ -1,99 +1,120 @@
-//! GraphQL over HTTP: POST with a JSON body, GET for queries.
+//! GraphQL over HTTP: POST with a JSON body, one operation or a batch; GET for queries.
 
-use async_graphql::{Request, Variables};
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use std::net::IpAddr;
+
+use async_graphql::Response as GraphqlResponse;
+use axum::body::Body;
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
 
+use crate::graphql::analysis::too_complex;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::http::endpoint::Prepared;
-use crate::http::reply::{self, MediaType};
+use crate::http::body::read_json;
+use crate::http::client_address::ClientAddress;
+use crate::http::endpoint::{Allowance, Transport};
+use crate::http::parameters::{Operations, Parameters, malformed};
+use crate::http::reply::{self, MediaType, Refusal};
 use crate::http::router::{AppState, RequestId};
-use crate::platform::locale::Message;
-
-/// The parameters of the GraphQL-over-HTTP specification.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Parameters {
-    query: Option<String>,
-    operation_name: Option<String>,
-    variables: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Read, so that a value that is no object is refused; nothing here uses it.
-    #[serde(rename = "extensions")]
-    _extensions: Option<serde_json::Map<String, serde_json::Value>>,
-}
-
-impl Parameters {
-    fn into_request(self) -> Result<Request, Refusal> {
-        let query = self
-            .query
-            .filter(|query| !query.trim().is_empty())
-            .ok_or_else(|| {
-                Refusal::malformed("缺少 query 参数", "the parameter query is missing")
-            })?;
-        let mut request = Request::new(query);
-        request.operation_name = self.operation_name;
-        request.variables = Variables::from_json(serde_json::Value::Object(
-            self.variables.unwrap_or_default(),
-        ));
-        Ok(request)
-    }
-}
-
-/// Why a request does not reach the schema.
-struct Refusal {
-    status: StatusCode,
-    error: ApiError,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, zh: &str, en: &str) -> Self {
-        Self {
-            status,
-            error: ApiError::new(ErrorCode::BadUserInput).with_message(Message::new(zh, en)),
-        }
-    }
-
-    fn malformed(zh: &str, en: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, zh, en)
-    }
-}
 
 /// `POST /graphql`
 pub(crate) async fn post(
     State(state): State<AppState>,
     Extension(RequestId(request_id)): Extension<RequestId>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Response {
-    let request = match body {
-        _ if !is_json(&headers) => Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Content-Type 应为 application/json",
-            "the Content-Type must be application/json",
-        )),
-        Ok(body) => parse_body(&body),
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "请求体过大",
-            "the request body is too large",
-        )),
-        Err(_) => Err(Refusal::malformed(
-            "请求体不完整",
-            "the request body is incomplete",
-        )),
+    let (limits, http) = (&state.config.graphql, &state.config.http);
+    let body = read_json(&headers, body, limits.max_body_bytes, http.body_timeout).await;
+    let operations = body.and_then(|body| {
+        Operations::from_json(&body, &limits.limits, limits.max_batch)
+            .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error))
+    });
+    let operations = match operations {
+        Ok(operations) => operations,
+        Err(refusal) => {
+            return refuse(&state, refusal, &headers, &request_id, address);
+        }
     };
-    answer(&state, &Method::POST, &headers, request_id, request).await
+    // Boxed, so that a request whose body is still on its way holds no room for what comes after.
+    Box::pin(run(state, headers, request_id, address, operations)).await
+}
+
+async fn run(
+    state: AppState,
+    headers: HeaderMap,
+    request_id: String,
+    address: IpAddr,
+    operations: Operations,
+) -> Response {
+    let context = match signed_in(&state, &headers, request_id, address).await {
+        Ok(context) => context,
+        Err(response) => return *response,
+    };
+    let media_type = MediaType::negotiate(&headers);
+    let mut allowance = state.endpoint.allowance(Transport::Http);
+    match operations {
+        Operations::Single(parameters) => {
+            if parameters.is_empty() {
+                let missing = malformed("缺少 query 参数", "the parameter query is missing");
+                return Refusal::new(StatusCode::BAD_REQUEST, missing)
+                    .into_response(&headers, &context.request_id);
+            }
+            match state.endpoint.prepare(parameters, &context, &mut allowance) {
+                Ok(prepared) => {
+                    let response = state.endpoint.execute(prepared, context).await;
+                    reply::graphql(&response, media_type)
+                }
+                Err(error) => reply::graphql(&refused(error, &context), media_type),
+            }
+        }
+        Operations::Batch(batch) => run_batch(&state, batch, &context, allowance, media_type).await,
+    }
+}
+
+/// Executes a batch in order, so that a mutation sees what the one before it did. Each result becomes text before the next
+/// begins, and all of them together may be as large as one reply.
+async fn run_batch(
+    state: &AppState,
+    batch: Vec<Parameters>,
+    context: &RequestContext,
+    mut allowance: Allowance,
+    media_type: MediaType,
+) -> Response {
+    let mut left = state.config.graphql.max_reply_bytes;
+    let mut bodies = Vec::new();
+    let mut wait = None;
+    for parameters in batch {
+        let prepared = state.endpoint.prepare(parameters, context, &mut allowance);
+        let mut response = match prepared {
+            Ok(prepared) => state.endpoint.execute(prepared, context.clone()).await,
+            Err(error) => refused(error, context),
+        };
+        let mut body = reply::to_json(&response);
+        if body.as_ref().is_none_or(|body| body.get().len() > left) {
+            let limit = state.config.graphql.max_reply_bytes;
+            response = refused(
+                too_complex(("应答字节数", "bytes of a reply"), limit),
+                context,
+            );
+            body = reply::to_json(&response);
+        }
+        if let Some(body) = body {
+            left = left.saturating_sub(body.get().len());
+            bodies.push(body);
+        }
+        wait = wait.max(reply::retry_after(&response));
+    }
+    reply::batch(&bodies, wait, media_type)
 }
 
 /// `GET /graphql`: queries only. A browser that asks for a page without a query is sent to GraphiQL.
 pub(crate) async fn get(
     State(state): State<AppState>,
     Extension(RequestId(request_id)): Extension<RequestId>,
+    ClientAddress(address): ClientAddress,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -101,85 +122,116 @@ pub(crate) async fn get(
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
-    if query.is_none() && wants_page && state.has_playground {
+    if query.is_none() && wants_page && state.config.graphql.playground {
         return Redirect::to("/graphiql").into_response();
     }
-    let request = parse_query_string(query.as_deref().unwrap_or_default());
-    answer(&state, &Method::GET, &headers, request_id, request).await
+    let parameters = Parameters::from_query_string(
+        query.as_deref().unwrap_or_default(),
+        &state.config.graphql.limits,
+    );
+    let parameters = match parameters {
+        Ok(parameters) if parameters.is_empty() => Err(malformed(
+            "缺少 query 参数",
+            "the parameter query is missing",
+        )),
+        other => other,
+    };
+    let parameters = match parameters {
+        Ok(parameters) => parameters,
+        Err(error) => {
+            let refusal = Refusal::new(StatusCode::BAD_REQUEST, error);
+            return refuse(&state, refusal, &headers, &request_id, address);
+        }
+    };
+    let context = match signed_in(&state, &headers, request_id, address).await {
+        Ok(context) => context,
+        Err(response) => return *response,
+    };
+    let media_type = MediaType::negotiate(&headers);
+    let mut allowance = state.endpoint.allowance(Transport::Http);
+    match state.endpoint.prepare(parameters, &context, &mut allowance) {
+        Ok(prepared) if prepared.is_query() => {
+            let response = state.endpoint.execute(prepared, context).await;
+            reply::graphql(&response, media_type)
+        }
+        Ok(_) => refuse_method(&headers, &context.request_id),
+        Err(error) => reply::graphql(&refused(error, &context), media_type),
+    }
 }
 
-async fn answer(
+/// The reply to a request that names no operation, counted for its address.
+fn refuse(
     state: &AppState,
-    method: &Method,
+    refusal: Refusal,
     headers: &HeaderMap,
-    request_id: String,
-    request: Result<Request, Refusal>,
+    request_id: &str,
+    address: IpAddr,
 ) -> Response {
-    let viewer = match state.endpoint.authenticate(authorization(headers)).await {
-        Ok(viewer) => viewer,
-        Err(error) => return unauthorized(error, headers, &request_id),
+    let refusal = match state.endpoint.charge_refusal(address) {
+        Ok(()) => refusal,
+        Err(limited) => Refusal::new(StatusCode::TOO_MANY_REQUESTS, limited).closing(),
     };
-    let prepared = match request.map(|request| state.endpoint.prepare(request)) {
-        Ok(Ok(prepared)) => prepared,
-        Ok(Err(error)) => {
-            let media_type = MediaType::negotiate(headers);
-            let response = error.into_response(reply::locale(headers), &request_id);
-            return reply::graphql(&response, media_type);
-        }
-        Err(Refusal { status, error }) => {
-            return reply::refusal(status, error, headers, &request_id);
-        }
-    };
-    if let Some(refusal) = refuse_method(method, &prepared, headers, &request_id) {
-        return refusal;
-    }
-    let context = RequestContext {
-        viewer,
-        locale: reply::locale(headers),
-        request_id,
-        user_agent: text(headers, header::USER_AGENT),
-    };
-    let response = state.endpoint.execute(prepared, context).await;
-    reply::graphql(&response, MediaType::negotiate(headers))
+    refusal.into_response(headers, request_id)
+}
+
+fn refused(error: ApiError, context: &RequestContext) -> GraphqlResponse {
+    error.into_response(context.locale, &context.request_id)
 }
 
 /// A GET must be safe to repeat, to cache and to follow: no mutations.
-fn refuse_method(
-    method: &Method,
-    prepared: &Prepared,
-    headers: &HeaderMap,
-    request_id: &str,
-) -> Option<Response> {
-    if method == Method::POST || prepared.is_query() {
-        return None;
-    }
-    let Refusal { status, error } = Refusal::new(
-        StatusCode::METHOD_NOT_ALLOWED,
+fn refuse_method(headers: &HeaderMap, request_id: &str) -> Response {
+    let error = malformed(
         "GET 只能执行查询，请用 POST",
         "GET runs queries only, use POST",
     );
-    let mut response = reply::refusal(status, error, headers, request_id);
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error);
+    let mut response = refusal.into_response(headers, request_id);
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static("POST"));
-    Some(response)
+    response
 }
 
-/// 401 for a token that does not count. An internal error while looking it up is ours, not the token's.
-pub(crate) fn unauthorized(error: ApiError, headers: &HeaderMap, request_id: &str) -> Response {
-    if error.code() == ErrorCode::InternalServerError {
-        return reply::refusal(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            error,
-            headers,
+/// Who calls, and how to answer; the reply to a token that does not count.
+async fn signed_in(
+    state: &AppState,
+    headers: &HeaderMap,
+    request_id: String,
+    client_address: IpAddr,
+) -> Result<RequestContext, Box<Response>> {
+    match state.endpoint.authenticate(authorization(headers)).await {
+        Ok(access) => Ok(RequestContext {
+            viewer: access.map(|access| access.viewer),
+            locale: reply::locale(headers),
             request_id,
+            user_agent: text(headers, header::USER_AGENT),
+            client_address,
+        }),
+        Err(error) => {
+            let limited = state.endpoint.charge_refusal(client_address).err();
+            Err(Box::new(match limited {
+                Some(limited) => Refusal::new(StatusCode::TOO_MANY_REQUESTS, limited)
+                    .into_response(headers, &request_id),
+                None => unauthorized(error, headers, &request_id),
+            }))
+        }
+    }
+}
+
+/// 401 for a token that does not count. An error of the database while looking it up is ours, not the token's.
+pub(crate) fn unauthorized(error: ApiError, headers: &HeaderMap, request_id: &str) -> Response {
+    let status = match error.code() {
+        ErrorCode::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::RequestTimeout => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNAUTHORIZED,
+    };
+    let mut response = Refusal::new(status, error).into_response(headers, request_id);
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer error=\"invalid_token\""),
         );
     }
-    let mut response = reply::refusal(StatusCode::UNAUTHORIZED, error, headers, request_id);
-    response.headers_mut().insert(
-        header::WWW_AUTHENTICATE,
-        HeaderValue::from_static("Bearer error=\"invalid_token\""),
-    );
     response
 }
 
@@ -195,55 +247,4 @@ pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
 
 pub(crate) fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = text(headers, header::CONTENT_TYPE)
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let mut parts = content_type.split(';').map(str::trim);
-    parts.next() == Some("application/json")
-        && parts.all(|part| match part.strip_prefix("charset=") {
-            Some(charset) => charset.trim_matches('"') == "utf-8",
-            None => true,
-        })
-}
-
-fn parse_body(body: &[u8]) -> Result<Request, Refusal> {
-    let parameters: Parameters =
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Refusal::malformed(
-                "请求体应为含 query、operationName、variables 的 JSON 对象",
-                "the body must be a JSON object with query, operationName and variables",
-            ),
-            _ => Refusal::malformed("请求体不是有效的 JSON", "the body is not valid JSON"),
-        })?;
-    parameters.into_request()
-}
-
-fn parse_query_string(query: &str) -> Result<Request, Refusal> {
-    let mut parameters = Parameters {
-        query: None,
-        operation_name: None,
-        variables: None,
-        _extensions: None,
-    };
-    let object = |name: &str, value: &str| {
-        serde_json::from_str(value).map_err(|_| {
-            Refusal::malformed(
-                &format!("{name} 参数应为 JSON 对象"),
-                &format!("the parameter {name} must be a JSON object"),
-            )
-        })
-    };
-    for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
-        match name.as_str() {
-            "query" => parameters.query = Some(value),
-            "operationName" => parameters.operation_name = Some(value),
-            "variables" => parameters.variables = object("variables", &value)?,
-            "extensions" => parameters._extensions = object("extensions", &value)?,
-            _ => {}
-        }
-    }
-    parameters.into_request()
 }

@@ -1,9 +1,16 @@
 //! HTTP and WebSocket. Both go through `endpoint::Endpoint`: authenticate, parse once, check, execute.
 
+mod body;
+mod client_address;
 mod dev_only;
+pub mod documents;
 pub mod endpoint;
 mod graphql;
+pub mod parameters;
+pub mod pending;
 mod playground;
+pub mod rate_limit;
 mod reply;
 pub mod router;
-mod websocket;
+pub mod server;
+pub mod websocket;

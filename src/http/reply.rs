@@ -4,6 +4,7 @@ use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::graphql::error::{ApiError, ErrorCode, code_of};
 use crate::platform::locale::Locale;
@@ -59,6 +60,12 @@ pub(crate) fn locale(headers: &HeaderMap) -> Locale {
         .unwrap_or_default()
 }
 
+/// Whether a response is that of a request that was not executed: it has no `data`.
+pub(crate) fn is_request_error(response: &GraphqlResponse) -> bool {
+    // An error of a field has a path; what has none stopped the request before it ran.
+    response.data == Value::Null && response.errors.iter().any(|error| error.path.is_empty())
+}
+
 /// The body: no `data` when the request was not executed.
 #[derive(Serialize)]
 struct Body<'a> {
@@ -70,49 +77,113 @@ struct Body<'a> {
 
 impl<'a> Body<'a> {
     fn new(response: &'a GraphqlResponse) -> Self {
-        // An error of a field has a path; what has none stopped the request before it ran.
-        let is_executed = response.errors.iter().all(|error| !error.path.is_empty());
         Self {
             errors: &response.errors,
-            data: (is_executed || response.data != Value::Null).then_some(&response.data),
+            data: (!is_request_error(response)).then_some(&response.data),
         }
     }
 }
 
+/// The JSON of a response, without `data` when the request was not executed.
+pub(crate) fn to_json(response: &GraphqlResponse) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(&Body::new(response)).ok()
+}
+
 /// The reply to a request that reached the schema.
 pub(crate) fn graphql(response: &GraphqlResponse, media_type: MediaType) -> Response {
-    let body = Body::new(response);
     let has = |code: ErrorCode| {
         response
             .errors
             .iter()
             .any(|error| code_of(error) == code.as_str())
     };
-    let status = match (media_type, body.data) {
-        (MediaType::GraphqlResponse, None) if has(ErrorCode::InternalServerError) => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-        (MediaType::GraphqlResponse, None) if has(ErrorCode::RequestTimeout) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        (MediaType::GraphqlResponse, None) => StatusCode::BAD_REQUEST,
-        _ => StatusCode::OK,
+    let status = if !is_request_error(response) {
+        StatusCode::OK
+    } else if has(ErrorCode::RateLimited) {
+        StatusCode::TOO_MANY_REQUESTS
+    } else if media_type == MediaType::Json {
+        StatusCode::OK
+    } else if has(ErrorCode::InternalServerError) {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else if has(ErrorCode::RequestTimeout) {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::BAD_REQUEST
     };
-    json(status, &body, media_type)
+    let reply = json(status, &Body::new(response), media_type);
+    with_retry_after(reply, retry_after(response))
 }
 
-/// The reply to a request that did not.
-pub(crate) fn refusal(
+/// The reply to a batch: an array in the order of the request.
+pub(crate) fn batch(
+    bodies: &[Box<RawValue>],
+    retry_after: Option<u64>,
+    media_type: MediaType,
+) -> Response {
+    with_retry_after(json(StatusCode::OK, &bodies, media_type), retry_after)
+}
+
+/// The longest `retryAfterSeconds` of our own limits.
+pub(crate) fn retry_after(response: &GraphqlResponse) -> Option<u64> {
+    let errors = response.errors.iter();
+    errors
+        .filter(|error| code_of(error) == ErrorCode::RateLimited.as_str())
+        .filter_map(
+            |error| match error.extensions.as_ref()?.get("retryAfterSeconds") {
+                Some(Value::Number(seconds)) => seconds.as_u64(),
+                _ => None,
+            },
+        )
+        .max()
+}
+
+fn with_retry_after(mut reply: Response, seconds: Option<u64>) -> Response {
+    if let Some(seconds) = seconds {
+        reply
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    reply
+}
+
+/// Why a request does not reach the schema.
+pub(crate) struct Refusal {
     status: StatusCode,
     error: ApiError,
-    headers: &HeaderMap,
-    request_id: &str,
-) -> Response {
-    let response = error.into_response(locale(headers), request_id);
-    json(status, &Body::new(&response), MediaType::negotiate(headers))
+    closes: bool,
 }
 
-fn json(status: StatusCode, body: &Body<'_>, media_type: MediaType) -> Response {
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, error: ApiError) -> Self {
+        Self {
+            status,
+            error,
+            closes: false,
+        }
+    }
+
+    /// Says that the connection ends with this reply, because the body was not read: the client must not send another
+    /// request on it.
+    #[must_use]
+    pub(crate) fn closing(mut self) -> Self {
+        self.closes = true;
+        self
+    }
+
+    /// The reply in the caller's language.
+    pub(crate) fn into_response(self, headers: &HeaderMap, request_id: &str) -> Response {
+        let response = self.error.into_response(locale(headers), request_id);
+        let media_type = MediaType::negotiate(headers);
+        let mut reply = json(self.status, &Body::new(&response), media_type);
+        if self.closes {
+            let close = HeaderValue::from_static("close");
+            reply.headers_mut().insert(header::CONNECTION, close);
+        }
+        with_retry_after(reply, retry_after(&response))
+    }
+}
+
+fn json<T: Serialize>(status: StatusCode, body: &T, media_type: MediaType) -> Response {
     let Ok(text) = serde_json::to_vec(body) else {
         // Strings, numbers, lists and maps always have a JSON form.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

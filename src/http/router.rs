@@ -1,24 +1,31 @@
 //! The routes, and what every request passes first.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Extension, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::Router;
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Router, http};
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt;
+use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::graphql::error::{ApiError, ErrorCode};
+use crate::http::client_address::TrustedProxies;
 use crate::http::endpoint::Endpoint;
-use crate::http::{dev_only, graphql, playground, reply, websocket};
-use crate::platform::config::GraphqlConfig;
+use crate::http::parameters::malformed;
+use crate::http::pending::{self, Pending};
+use crate::http::reply::Refusal;
+use crate::http::websocket::Sockets;
+use crate::http::{dev_only, graphql, playground, websocket};
+use crate::identity::IdentityService;
+use crate::platform::config::{Config, Origins};
 use crate::platform::db::{Database, ping};
 use crate::platform::id::new_id;
-use crate::platform::locale::Message;
 use crate::platform::telemetry::count_panic;
 use crate::schema::sdl;
 
@@ -31,8 +38,14 @@ pub struct AppState {
     pub endpoint: Endpoint,
     /// For `/readyz`.
     pub db: Arc<Database>,
-    /// Whether GraphiQL is served.
-    pub has_playground: bool,
+    /// For sockets, which live longer than the check of their token.
+    pub identity: Arc<IdentityService>,
+    /// The open sockets.
+    pub sockets: Sockets,
+    /// Memory for large replies.
+    pub pending: Pending,
+    /// The settings.
+    pub config: Arc<Config>,
 }
 
 /// Finds one request in the log; also the header `x-request-id` of the reply.
@@ -40,14 +53,22 @@ pub struct AppState {
 pub struct RequestId(pub String);
 
 /// The whole HTTP surface.
-pub fn build(state: AppState, config: &GraphqlConfig, is_dev: bool) -> Router {
+pub fn build(state: AppState, is_dev: bool) -> Router {
+    let config = Arc::clone(&state.config);
     let mut router = Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post))
+        .route(
+            "/graphql",
+            get(graphql::get)
+                .post(graphql::post)
+                .layer(middleware::from_fn_with_state(state.clone(), pending::hold)),
+        )
         .route("/graphql/ws", get(websocket::upgrade))
-        .route("/schema.graphql", get(schema))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz));
-    if state.has_playground {
+    if config.graphql.introspection {
+        router = router.route("/schema.graphql", get(schema));
+    }
+    if config.graphql.playground {
         router = router
             .route("/graphiql", get(playground::page))
             .route("/graphiql/{file}", get(playground::file));
@@ -58,62 +79,95 @@ pub fn build(state: AppState, config: &GraphqlConfig, is_dev: bool) -> Router {
     if is_dev {
         router = router.layer(middleware::from_fn(dev_only::guard));
     }
-    router
-        .layer(DefaultBodyLimit::max(config.max_body_bytes))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
-        ))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(add_request_id))
-        .with_state(state)
+    let proxies = TrustedProxies::new(&config.http.trusted_proxies, config.http.forwarding_header);
+    router = router.layer(middleware::from_fn_with_state(proxies, identify));
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // The page of GraphiQL brings its own.
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ] {
+        let value = HeaderValue::from_static(value);
+        router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
+    }
+    router.layer(cors(&config.cors.origins)).with_state(state)
 }
 
-async fn add_request_id(mut request: Request, next: Next) -> Response {
+/// Lets the pages of other sites call, and browsers remember that for two hours.
+fn cors(origins: &Origins) -> CorsLayer {
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT_LANGUAGE,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("apollo-require-preflight"),
+        ])
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+        .max_age(Duration::from_secs(7200));
+    match origins {
+        Origins::Any => layer.allow_origin(Any),
+        Origins::Listed(origins) => {
+            let origins: Vec<HeaderValue> = origins
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok())
+                .collect();
+            let listed = origins.clone();
+            layer
+                .allow_origin(AllowOrigin::list(origins))
+                .allow_credentials(AllowCredentials::predicate(move |origin, _| {
+                    listed.contains(origin)
+                }))
+        }
+    }
+}
+
+/// Gives the request an id, finds out where it comes from, and answers for a handler that panics.
+async fn identify(State(proxies): State<TrustedProxies>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
     let id = new_id().to_string();
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
+    parts.extensions.insert(RequestId(id.clone()));
+    if let Some(address) = proxies.client_of(&parts) {
+        parts.extensions.insert(address);
+    }
+    let languages = parts.headers.get(header::ACCEPT_LANGUAGE).cloned();
+    let handling = next.run(Request::from_parts(parts, body));
+    let mut response = match AssertUnwindSafe(handling).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            let panics = count_panic();
+            tracing::error!(panics, request_id = id, "A request handler panicked");
+            let languages = languages.map(|languages| (header::ACCEPT_LANGUAGE, languages));
+            let error = ApiError::internal("a request handler panicked");
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+                .into_response(&HeaderMap::from_iter(languages), &id)
+        }
+    };
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }
 
-fn panicked(_: Box<dyn Any + Send + 'static>) -> http::Response<axum::body::Body> {
-    let panics = count_panic();
-    let request_id = new_id().to_string();
-    tracing::error!(panics, request_id, "A request handler panicked");
-    let error = ApiError::internal("a request handler panicked");
-    reply::refusal(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        error,
-        &HeaderMap::new(),
-        &request_id,
-    )
-}
-
 async fn not_found(Extension(RequestId(id)): Extension<RequestId>, headers: HeaderMap) -> Response {
-    reply::refusal(
-        StatusCode::NOT_FOUND,
-        ApiError::new(ErrorCode::NotFound),
-        &headers,
-        &id,
-    )
+    Refusal::new(StatusCode::NOT_FOUND, ApiError::new(ErrorCode::NotFound))
+        .into_response(&headers, &id)
 }
 
 async fn method_not_allowed(
     Extension(RequestId(id)): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Response {
-    let error = ApiError::new(ErrorCode::BadUserInput).with_message(Message::new(
+    let error = malformed(
         "此地址不支持该请求方法",
         "this address does not take that method",
-    ));
-    reply::refusal(StatusCode::METHOD_NOT_ALLOWED, error, &headers, &id)
+    );
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).into_response(&headers, &id)
 }
 
 async fn schema() -> impl IntoResponse {

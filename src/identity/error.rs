@@ -39,6 +39,12 @@ pub enum IdentityError {
     /// Too many passwords wait to be hashed.
     #[error("too many sign-ins at once")]
     Busy,
+    /// Too many wrong passwords for the account or from the address.
+    #[error("too many wrong passwords")]
+    TooManyFailures {
+        /// When to try again.
+        retry_after_seconds: u64,
+    },
     /// There is no such user.
     #[error("no such user")]
     NoSuchUser,

@@ -8,7 +8,7 @@ use crate::graphql::context::{request, service, viewer, viewer_opt};
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::scalars::DateTime;
 use crate::identity::loader::{ById, IsWechatLinked};
-use crate::identity::{IdentityError, IdentityService, NewAccount, SignIn, UserLoader};
+use crate::identity::{Client, IdentityError, IdentityService, NewAccount, SignIn, UserLoader};
 use crate::platform::fault::{Fault, Rule};
 
 /// What a user may do.
@@ -258,13 +258,22 @@ impl IdentityQuery {
     }
 }
 
+fn client<'a>(ctx: &Context<'a>) -> Result<Client<'a>, ApiError> {
+    let request = request(ctx)?;
+    Ok(Client {
+        user_agent: request.user_agent.as_deref(),
+        address: request.client_address,
+    })
+}
+
 /// Mutations of accounts.
 #[derive(Debug, Default)]
 pub struct IdentityMutation;
 
 #[Object]
 impl IdentityMutation {
-    /// Signs in and opens a session. Errors: INVALID_CREDENTIALS, ACCOUNT_DISABLED; by WeChat also WECHAT_CODE_INVALID,
+    /// Signs in and opens a session; one a request. Errors: INVALID_CREDENTIALS, ACCOUNT_DISABLED, RATE_LIMITED after five wrong
+    /// passwords a minute for one account; by WeChat also WECHAT_CODE_INVALID,
     /// WECHAT_CODE_USED, WECHAT_USER_BLOCKED, WECHAT_NOT_CONFIGURED, UPSTREAM_UNAVAILABLE, UPSTREAM_RATE_LIMITED.
     async fn login(
         &self,
@@ -272,16 +281,16 @@ impl IdentityMutation {
         #[graphql(desc = "By WeChat or by password.")] input: LoginInput,
     ) -> Result<AuthPayload, ApiError> {
         let identity: &IdentityService = service(ctx)?;
-        let user_agent = request(ctx)?.user_agent.as_deref();
+        let client = client(ctx)?;
         let sign_in = match input {
             LoginInput::Wechat(WechatLoginInput { code, app_id }) => {
                 identity
-                    .login_with_wechat(&code, app_id.as_deref(), user_agent)
+                    .login_with_wechat(&code, app_id.as_deref(), client)
                     .await
             }
             LoginInput::Password(PasswordLoginInput { username, password }) => {
                 identity
-                    .login_with_password(&username, password, user_agent)
+                    .login_with_password(&username, password, client)
                     .await
             }
         };
@@ -301,8 +310,7 @@ impl IdentityMutation {
             email: input.email,
             display_name: input.display_name,
         };
-        let user_agent = request(ctx)?.user_agent.as_deref();
-        Ok(identity.register(account, user_agent).await?.into())
+        Ok(identity.register(account, client(ctx)?).await?.into())
     }
 
     /// Exchanges a refresh token for new tokens; send it without the expired access token. Errors: UNAUTHENTICATED for a token
@@ -353,7 +361,7 @@ impl From<IdentityError> for ApiError {
             IdentityError::TokenInvalid => ErrorCode::Unauthenticated,
             IdentityError::TokenExpired => ErrorCode::TokenExpired,
             IdentityError::TokenRevoked => ErrorCode::TokenRevoked,
-            IdentityError::Busy => ErrorCode::RateLimited,
+            IdentityError::Busy | IdentityError::TooManyFailures { .. } => ErrorCode::RateLimited,
             IdentityError::NoSuchUser => ErrorCode::NotFound,
             IdentityError::Wechat(error) => match error {
                 WechatError::NotConfigured => ErrorCode::WechatNotConfigured,
@@ -363,16 +371,19 @@ impl From<IdentityError> for ApiError {
                 WechatError::RateLimited { .. } => ErrorCode::UpstreamRateLimited,
                 WechatError::Unavailable => ErrorCode::UpstreamUnavailable,
             },
-            IdentityError::Crypto(_) | IdentityError::Database(_) => {
-                return Self::internal(error);
-            }
+            IdentityError::Crypto(_) | IdentityError::Database(_) => ErrorCode::InternalServerError,
         };
         match error {
+            IdentityError::Database(error) => error.into(),
+            IdentityError::Crypto(_) => Self::internal(error),
             IdentityError::Invalid(faults) => faults.into(),
             IdentityError::WeakPassword(fields) => Self::new(code).with_fields(fields),
             IdentityError::UsernameTaken => Self::new(code).with_fields(taken("username")),
             IdentityError::EmailTaken => Self::new(code).with_fields(taken("email")),
             IdentityError::Busy => Self::new(code).with_retry_after(Some(5)),
+            IdentityError::TooManyFailures {
+                retry_after_seconds,
+            } => Self::new(code).with_retry_after(Some(retry_after_seconds)),
             IdentityError::Wechat(WechatError::RateLimited {
                 retry_after_seconds,
             }) => Self::new(code).with_retry_after(retry_after_seconds),

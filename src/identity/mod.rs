@@ -10,10 +10,13 @@ mod password;
 mod repository;
 mod rotation;
 mod service;
+mod throttle;
 mod token;
+mod watch;
 
 pub use account::NewAccount;
 pub use error::IdentityError;
 pub use graphql::User;
 pub use loader::UserLoader;
-pub use service::{IdentityService, SignIn};
+pub use service::{Access, Client, IdentityService, SignIn};
+pub use watch::SessionWatch;

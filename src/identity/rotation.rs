@@ -15,7 +15,17 @@ const REUSE_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
 /// What became of a refresh token.
 pub(super) enum Refresh {
     Done(Box<(user::Model, session::Model)>),
-    Refused(IdentityError),
+    Refused {
+        error: IdentityError,
+        /// The session that was ended because of it.
+        ended: Option<session::Model>,
+    },
+}
+
+impl From<IdentityError> for Refresh {
+    fn from(error: IdentityError) -> Self {
+        Self::Refused { error, ended: None }
+    }
 }
 
 /// A refused token is an outcome and no error, because ending its session has to be committed.
@@ -30,29 +40,33 @@ pub(super) async fn rotate(
     let Some(mut session) = repository::find_session_by_refresh_hash(tx, old).await? else {
         let Some(session) = repository::find_session_by_previous_refresh_hash(tx, old).await?
         else {
-            return Ok(Refresh::Refused(IdentityError::TokenInvalid));
+            return Ok(IdentityError::TokenInvalid.into());
         };
         if session.ended_at.is_none() && now - session.last_used_at > REUSE_TOLERANCE {
             repository::end_sessions(tx, session.user_id, Some(session.id), now).await?;
             tracing::warn!(session.id = %session.id, user.id = %session.user_id, "A used refresh token came again; the session was ended");
+            return Ok(Refresh::Refused {
+                error: IdentityError::TokenRevoked,
+                ended: Some(session),
+            });
         }
-        return Ok(Refresh::Refused(IdentityError::TokenRevoked));
+        return Ok(IdentityError::TokenRevoked.into());
     };
     if session.ended_at.is_some() {
-        return Ok(Refresh::Refused(IdentityError::TokenRevoked));
+        return Ok(IdentityError::TokenRevoked.into());
     }
     if session.expires_at <= now {
-        return Ok(Refresh::Refused(IdentityError::TokenExpired));
+        return Ok(IdentityError::TokenExpired.into());
     }
     let user = repository::find_user(tx, session.user_id)
         .await?
         .ok_or(IdentityError::NoSuchUser)?;
     if user.is_disabled {
-        return Ok(Refresh::Refused(IdentityError::AccountDisabled));
+        return Ok(IdentityError::AccountDisabled.into());
     }
     let expires_at = (now + idle).min(session.created_at + absolute);
     if !repository::update_refresh_hash(tx, session.id, old, new.clone(), now, expires_at).await? {
-        return Ok(Refresh::Refused(IdentityError::TokenRevoked));
+        return Ok(IdentityError::TokenRevoked.into());
     }
     session.refresh_hash = new;
     session.last_used_at = now;

@@ -1,5 +1,6 @@
 //! Rules of accounts: one method a use case.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -15,9 +16,11 @@ use crate::identity::error::IdentityError;
 use crate::identity::password::{PasswordHasher, check_policy};
 use crate::identity::repository;
 use crate::identity::rotation::{Refresh, rotate};
+use crate::identity::throttle::SignInThrottle;
 use crate::identity::token::{TokenSigner, hash_refresh_token, new_refresh_token};
+use crate::identity::watch::{SessionWatch, SessionWatches};
 use crate::platform::clock::{Clock, Timestamp};
-use crate::platform::config::AuthConfig;
+use crate::platform::config::{AuthConfig, RateLimitConfig};
 use crate::platform::db::{Database, is_unique_violation};
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::id::new_id;
@@ -42,6 +45,24 @@ pub struct SignIn {
     pub is_new_user: bool,
 }
 
+/// Who an access token speaks for, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Access {
+    /// The caller.
+    pub viewer: Viewer,
+    /// When the token's time is over.
+    pub expires_at: Timestamp,
+}
+
+/// Where a sign-in comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    /// The `User-Agent` header, as sent.
+    pub user_agent: Option<&'a str>,
+    /// The address.
+    pub address: IpAddr,
+}
+
 /// Accounts and sessions.
 pub struct IdentityService {
     db: Arc<Database>,
@@ -49,6 +70,8 @@ pub struct IdentityService {
     wechat: WechatClient,
     passwords: PasswordHasher,
     tokens: TokenSigner,
+    throttle: Option<SignInThrottle>,
+    watches: SessionWatches,
     access_ttl: TimeDelta,
     refresh_idle: TimeDelta,
     refresh_absolute: TimeDelta,
@@ -71,6 +94,7 @@ impl IdentityService {
         clock: Arc<dyn Clock>,
         wechat: WechatClient,
         config: &AuthConfig,
+        limits: &RateLimitConfig,
     ) -> Result<Self, IdentityError> {
         // Half of the cores: a flood of sign-ins leaves the others to everybody else.
         let parallel = std::thread::available_parallelism().map_or(1, usize::from) / 2;
@@ -80,6 +104,8 @@ impl IdentityService {
             wechat,
             passwords: PasswordHasher::new(parallel)?,
             tokens: TokenSigner::new(config),
+            throttle: SignInThrottle::new(limits),
+            watches: SessionWatches::default(),
             access_ttl: to_delta(config.access_token_ttl),
             refresh_idle: to_delta(config.refresh_idle),
             refresh_absolute: to_delta(config.refresh_absolute),
@@ -90,7 +116,7 @@ impl IdentityService {
     ///
     /// # Errors
     /// `TokenInvalid`, `TokenExpired` when only its time is over, `TokenRevoked` when its session has ended.
-    pub async fn authenticate(&self, token: &str) -> Result<Viewer, IdentityError> {
+    pub async fn authenticate(&self, token: &str) -> Result<Access, IdentityError> {
         let now = self.clock.now();
         let token = self.tokens.verify(token, now)?;
         let session = repository::find_session_state(self.db.read(), token.session_id)
@@ -102,14 +128,26 @@ impl IdentityService {
         if session.ended_at.is_some() || session.is_disabled {
             return Err(IdentityError::TokenRevoked);
         }
-        if token.is_expired || session.expires_at <= now {
+        let expires_at = token.expires_at.min(session.expires_at);
+        if expires_at <= now {
             return Err(IdentityError::TokenExpired);
         }
-        Ok(Viewer {
+        let viewer = Viewer {
             user_id: token.user_id,
             session_id: token.session_id,
             role: session.role,
-        })
+        };
+        Ok(Access { viewer, expires_at })
+    }
+
+    /// Tells when the session of `viewer` ends. Look at the session once more after this call: it may have ended just before.
+    pub fn watch_session(&self, viewer: &Viewer) -> SessionWatch {
+        self.watches.watch(viewer.user_id, viewer.session_id)
+    }
+
+    /// How long until `time`; zero when it has passed.
+    pub fn until(&self, time: Timestamp) -> std::time::Duration {
+        (time - self.clock.now()).to_std().unwrap_or_default()
     }
 
     /// Makes an account and signs it in.
@@ -119,10 +157,10 @@ impl IdentityService {
     pub async fn register(
         &self,
         account: NewAccount,
-        user_agent: Option<&str>,
+        client: Client<'_>,
     ) -> Result<SignIn, IdentityError> {
         let user = self.prepare_account(account, Role::User, "input").await?;
-        let draft = self.draft_session(user.id, user_agent);
+        let draft = self.draft_session(user.id, client);
         let (row, session) = (user.clone(), draft.row.clone());
         let stored = self
             .db
@@ -191,26 +229,45 @@ impl IdentityService {
     ///
     /// # Errors
     /// `InvalidCredentials` whichever of the two is wrong, after the same work; `AccountDisabled` only with the right
-    /// password.
+    /// password; `TooManyFailures`, even with the right one.
     pub async fn login_with_password(
         &self,
         username: &str,
         password: String,
-        user_agent: Option<&str>,
+        client: Client<'_>,
     ) -> Result<SignIn, IdentityError> {
         let key = key_of(username);
+        let attempt = match &self.throttle {
+            Some(throttle) => Some(throttle.begin(&key, client.address, self.clock.now())?),
+            None => None,
+        };
+        let outcome = self.check_password(&key, password).await;
+        if let Some(attempt) = attempt {
+            match &outcome {
+                Ok(_) => attempt.succeeded(self.clock.now()),
+                Err(IdentityError::InvalidCredentials) => drop(attempt),
+                Err(_) => attempt.was_not_made(self.clock.now()),
+            }
+        }
+        self.open_session(outcome?, client).await
+    }
+
+    async fn check_password(
+        &self,
+        key: &str,
+        password: String,
+    ) -> Result<user::Model, IdentityError> {
         let user = if key.contains('@') {
-            repository::find_user_by_email_key(self.db.read(), &key).await?
+            repository::find_user_by_email_key(self.db.read(), key).await?
         } else {
-            repository::find_user_by_username_key(self.db.read(), &key).await?
+            repository::find_user_by_username_key(self.db.read(), key).await?
         };
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let is_right = self.passwords.verify(password, hash).await?;
-        let user = match user {
-            Some(user) if is_right => user,
-            _ => return Err(IdentityError::InvalidCredentials),
-        };
-        self.open_session(user, user_agent).await
+        match user {
+            Some(user) if is_right => Ok(user),
+            _ => Err(IdentityError::InvalidCredentials),
+        }
     }
 
     /// Signs in by the code of `wx.login`; the first time, that makes an account.
@@ -221,7 +278,7 @@ impl IdentityService {
         &self,
         code: &str,
         app_id: Option<&str>,
-        user_agent: Option<&str>,
+        client: Client<'_>,
     ) -> Result<SignIn, IdentityError> {
         let mut faults = Faults::under(&["input", "wechat"]);
         let code = faults.line(&["code"], code, 1, 256);
@@ -251,7 +308,7 @@ impl IdentityService {
                 other => break other?,
             }
         };
-        let mut signed_in = self.open_session(user, user_agent).await?;
+        let mut signed_in = self.open_session(user, client).await?;
         signed_in.is_new_user = is_new;
         Ok(signed_in)
     }
@@ -281,7 +338,12 @@ impl IdentityService {
                 let (user, row) = *done;
                 self.sign_in(user, Draft { row, refresh_token }, false)
             }
-            Refresh::Refused(error) => Err(error),
+            Refresh::Refused { error, ended } => {
+                if let Some(session) = ended {
+                    self.watches.end(session.user_id, Some(session.id));
+                }
+                Err(error)
+            }
         }
     }
 
@@ -291,14 +353,19 @@ impl IdentityService {
     /// Only the database's.
     pub async fn logout(&self, viewer: Viewer, everywhere: bool) -> Result<u64, IdentityError> {
         let now = self.clock.now();
-        self.db
+        let only = (!everywhere).then_some(viewer.session_id);
+        let ended = self
+            .db
             .write(move |tx| {
                 Box::pin(async move {
-                    let only = (!everywhere).then_some(viewer.session_id);
-                    Ok(repository::end_sessions(tx, viewer.user_id, only, now).await?)
+                    Ok::<_, IdentityError>(
+                        repository::end_sessions(tx, viewer.user_id, only, now).await?,
+                    )
                 })
             })
-            .await
+            .await?;
+        self.watches.end(viewer.user_id, only);
+        Ok(ended)
     }
 
     /// Whether `register` would take this name now: well-formed, and nobody's.
@@ -392,7 +459,7 @@ impl IdentityService {
         }
     }
 
-    fn draft_session(&self, user_id: Uuid, user_agent: Option<&str>) -> Draft {
+    fn draft_session(&self, user_id: Uuid, client: Client<'_>) -> Draft {
         let now = self.clock.now();
         let refresh_token = new_refresh_token();
         let row = session::Model {
@@ -400,7 +467,9 @@ impl IdentityService {
             user_id,
             refresh_hash: hash_refresh_token(&refresh_token),
             previous_refresh_hash: None,
-            user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
+            user_agent: client
+                .user_agent
+                .map(|text| text.chars().take(MAX_USER_AGENT).collect()),
             created_at: now,
             last_used_at: now,
             expires_at: now + self.refresh_idle.min(self.refresh_absolute),
@@ -412,12 +481,12 @@ impl IdentityService {
     async fn open_session(
         &self,
         user: user::Model,
-        user_agent: Option<&str>,
+        client: Client<'_>,
     ) -> Result<SignIn, IdentityError> {
         if user.is_disabled {
             return Err(IdentityError::AccountDisabled);
         }
-        let draft = self.draft_session(user.id, user_agent);
+        let draft = self.draft_session(user.id, client);
         let row = draft.row.clone();
         self.db
             .write(move |tx| {

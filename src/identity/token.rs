@@ -35,8 +35,8 @@ struct Claims {
 pub(crate) struct AccessToken {
     pub(crate) user_id: Uuid,
     pub(crate) session_id: Uuid,
-    /// Only its time is over; everything else about it is right.
-    pub(crate) is_expired: bool,
+    /// When its time is over; it may be over already.
+    pub(crate) expires_at: Timestamp,
 }
 
 /// Signs and reads access tokens.
@@ -100,8 +100,14 @@ impl TokenSigner {
             .map_err(|_| IdentityError::TokenInvalid)?
             .claims;
         let latest = (now + TimeDelta::seconds(CLOCK_SKEW_SECONDS)).seconds();
-        let (Some(user_id), Some(session_id)) = (parse_id(&claims.sub), parse_id(&claims.sid))
-        else {
+        let (Some(user_id), Some(session_id), Some(expires_at)) = (
+            parse_id(&claims.sub),
+            parse_id(&claims.sid),
+            claims
+                .exp
+                .checked_mul(1000)
+                .and_then(Timestamp::from_millis),
+        ) else {
             return Err(IdentityError::TokenInvalid);
         };
         if claims.nbf > latest || claims.iat > latest || claims.jti.is_empty() {
@@ -110,7 +116,7 @@ impl TokenSigner {
         Ok(AccessToken {
             user_id,
             session_id,
-            is_expired: claims.exp <= now.seconds(),
+            expires_at,
         })
     }
 }

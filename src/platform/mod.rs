@@ -1,5 +1,6 @@
 //! What everything else stands on: settings, the database, time, ids. Imports nothing of ours.
 
+pub mod address;
 pub mod clock;
 pub mod config;
 pub mod db;

@@ -5,14 +5,16 @@ mod node;
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::{ExecutableDocument, Selection};
+use async_graphql::async_trait::async_trait;
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
 use async_graphql::{
-    EmptySubscription, MergedObject, Request, SDLExportOptions, Schema, SchemaBuilder,
+    MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
 };
 
 use crate::graphql::loader::BatchQueue;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::identity::{IdentityService, UserLoader};
+use crate::platform::config::PageLimits;
 use crate::platform::db::Database;
 use crate::platform::locale::Message;
 use crate::schema::catalog::CatalogQuery;
@@ -20,7 +22,7 @@ use crate::schema::node::NodeQuery;
 use crate::scores::graphql::{ScoresMutation, ScoresQuery, submission_failed};
 use crate::scores::{ScoreLoader, ScoreService};
 use crate::tasks::TaskService;
-use crate::tasks::graphql::{TasksMutation, TasksQuery};
+use crate::tasks::graphql::{TasksMutation, TasksQuery, TasksSubscription};
 
 /// Everything that can be read. Lists are Relay connections; a lookup answers null for what is not there or not the
 /// caller's to see.
@@ -38,14 +40,15 @@ pub struct Query(
 #[derive(MergedObject, Default)]
 pub struct Mutation(IdentityMutation, ScoresMutation, TasksMutation);
 
-/// The schema of this server.
-pub type AppSchema = Schema<Query, Mutation, EmptySubscription>;
+/// Everything that can be watched, over WebSocket. An operation selects one field.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(TasksSubscription);
 
-/// Depth of fields beyond which a query is refused: the standard introspection query has 15 levels.
-const MAX_DEPTH: usize = 20;
-/// Selected fields beyond which a query is refused.
-const MAX_FIELDS: usize = 1000;
-const MAX_DIRECTIVES: usize = 50;
+/// The schema of this server.
+pub type AppSchema = Schema<Query, Mutation, Subscription>;
+
+/// The library's own limit of nesting; documents have been held to the settings before it looks.
+const MAX_RECURSION: usize = 256;
 
 /// What resolvers need.
 pub struct Services {
@@ -57,6 +60,8 @@ pub struct Services {
     pub scores: Arc<ScoreService>,
     /// Tasks.
     pub tasks: Arc<TaskService>,
+    /// Sizes of pages.
+    pub pages: PageLimits,
 }
 
 /// The schema with its services.
@@ -66,6 +71,7 @@ pub fn build(services: Services) -> AppSchema {
         .data(services.identity)
         .data(services.scores)
         .data(services.tasks)
+        .data(Arc::new(services.pages))
         .finish()
 }
 
@@ -76,24 +82,47 @@ pub fn with_loaders(request: Request, db: &Arc<Database>, queue: &BatchQueue) ->
         .data(Arc::new(queue.loader(ScoreLoader::new(Arc::clone(db)))))
 }
 
-/// What stands before the message of an error that keeps `document` from being executed at all: the fields concerned put it
-/// before their own.
-pub fn failure_prefix(document: &ExecutableDocument) -> Option<Message> {
-    let submits = document.operations.iter().any(|(_, operation)| {
-        operation.node.selection_set.node.items.iter().any(|selection| {
-            matches!(&selection.node, Selection::Field(field) if field.node.name.node == "submitScore")
-        })
-    });
+/// What stands before the message of an error that keeps an operation with these root fields from being executed at all: the
+/// fields concerned put it before their own.
+pub fn failure_prefix(root_fields: &[String]) -> Option<Message> {
+    let submits = root_fields.iter().any(|field| field == "submitScore");
     submits.then(submission_failed)
 }
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .register_output_type::<node::Node>()
-        .limit_depth(MAX_DEPTH)
-        .limit_complexity(MAX_FIELDS)
-        .limit_directives(MAX_DIRECTIVES)
-        .disable_suggestions()
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+    .register_output_type::<node::Node>()
+    .limit_recursive_depth(MAX_RECURSION)
+    .disable_suggestions()
+}
+
+/// A schema that validates documents and executes none.
+pub fn validator() -> AppSchema {
+    builder().extension(ValidateOnly).finish()
+}
+
+struct ValidateOnly;
+
+impl ExtensionFactory for ValidateOnly {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait]
+impl Extension for ValidateOnly {
+    async fn execute(
+        &self,
+        _: &ExtensionContext<'_>,
+        _: Option<&str>,
+        _: NextExecute<'_>,
+    ) -> Response {
+        Response::default()
+    }
 }
 
 /// The schema in SDL, the same text every time.

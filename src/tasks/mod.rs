@@ -3,6 +3,7 @@
 //! Not here: reminding people; `remindAt` is stored only.
 
 mod error;
+mod event;
 mod filter;
 pub mod graphql;
 mod repository;

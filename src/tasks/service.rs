@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::Stream;
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::platform::locale::Message;
 use crate::platform::patch::Patch;
 use crate::platform::viewer::Viewer;
 use crate::tasks::error::TaskError;
+use crate::tasks::event::{ChangeKind, Lagged, TaskEvent, TaskEvents};
 use crate::tasks::filter::{SEPARATOR, TAG_MAX, TaskCursor, TaskFilter, TaskOrder};
 use crate::tasks::repository;
 
@@ -73,12 +75,25 @@ pub struct TaskPatch {
 pub struct TaskService {
     db: Arc<Database>,
     clock: Arc<dyn Clock>,
+    events: TaskEvents,
 }
 
 impl TaskService {
     /// The service for one server.
     pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock }
+        Self {
+            db,
+            clock,
+            events: TaskEvents::default(),
+        }
+    }
+
+    /// The changes of the caller's tasks from now on, made in this process.
+    pub fn changes(
+        &self,
+        viewer: &Viewer,
+    ) -> impl Stream<Item = Result<TaskEvent, Lagged>> + Send + 'static {
+        self.events.subscribe(viewer.user_id)
     }
 
     /// Whether the due time of a task that is not done has passed.
@@ -155,7 +170,10 @@ impl TaskService {
             _ => false,
         };
         if !is_taken {
-            return result.map(|()| row);
+            result?;
+            self.events
+                .publish(row.owner_id, ChangeKind::Created, id, Some(&row));
+            return Ok(row);
         }
         repository::find_any(self.db.read(), id)
             .await?
@@ -178,12 +196,18 @@ impl TaskService {
         let patch = check_patch(patch)?;
         let id = parse_id(id).ok_or(TaskError::NotFound(None))?;
         let (owner, now) = (viewer.user_id, self.clock.now());
-        self.db
+        let (task, is_changed) = self
+            .db
             .write(move |tx| {
                 let patch = patch.clone();
                 Box::pin(async move { update_one(tx, owner, id, patch, now).await })
             })
-            .await
+            .await?;
+        if is_changed {
+            self.events
+                .publish(owner, ChangeKind::Updated, id, Some(&task));
+        }
+        Ok(task)
     }
 
     /// Deletes a task of the caller; returns its id.
@@ -202,6 +226,7 @@ impl TaskService {
             })
             .await?;
         if is_deleted {
+            self.events.publish(owner, ChangeKind::Deleted, id, None);
             Ok(id)
         } else {
             Err(TaskError::NotFound(None))
@@ -225,12 +250,18 @@ impl TaskService {
         }
         let ids: Vec<Option<Uuid>> = ids.iter().map(|id| parse_id(id)).collect();
         let (owner, now) = (viewer.user_id, self.clock.now());
-        self.db
+        let (tasks, changed) = self
+            .db
             .write(move |tx| {
                 let ids = ids.clone();
                 Box::pin(async move { complete_all(tx, owner, ids, now).await })
             })
-            .await
+            .await?;
+        for task in tasks.iter().filter(|task| changed.contains(&task.id)) {
+            self.events
+                .publish(owner, ChangeKind::Updated, task.id, Some(task));
+        }
+        Ok(tasks)
     }
 
     /// A task of the caller.
@@ -333,13 +364,14 @@ fn check_patch(mut patch: TaskPatch) -> Result<TaskPatch, TaskError> {
     Ok(faults.check(patch)?)
 }
 
+/// The task, and whether it is another than before.
 async fn update_one(
     tx: &DatabaseTransaction,
     owner: Uuid,
     id: Uuid,
     patch: TaskPatch,
     now: Timestamp,
-) -> Result<task::Model, TaskError> {
+) -> Result<(task::Model, bool), TaskError> {
     let task = repository::list_for_update(tx, owner, vec![id])
         .await?
         .pop()
@@ -351,7 +383,7 @@ async fn update_one(
     }
     let changed = apply(task.clone(), patch, now);
     if changed == task {
-        return Ok(task);
+        return Ok((task, false));
     }
     let changed = task::Model {
         version: task.version + 1,
@@ -359,7 +391,7 @@ async fn update_one(
         ..changed
     };
     repository::update(tx, changed.clone()).await?;
-    Ok(changed)
+    Ok((changed, true))
 }
 
 /// `task` with the values of `patch`, the derived columns among them.
@@ -392,12 +424,13 @@ fn apply(mut task: task::Model, patch: TaskPatch, now: Timestamp) -> task::Model
     task
 }
 
+/// The tasks, and which of them were open.
 async fn complete_all(
     tx: &DatabaseTransaction,
     owner: Uuid,
     ids: Vec<Option<Uuid>>,
     now: Timestamp,
-) -> Result<Vec<task::Model>, TaskError> {
+) -> Result<(Vec<task::Model>, Vec<Uuid>), TaskError> {
     let known: Vec<Uuid> = ids.iter().flatten().copied().collect();
     let mut tasks = repository::list_for_update(tx, owner, known).await?;
     let mut faults = Faults::under(&["input"]);
@@ -420,7 +453,7 @@ async fn complete_all(
         .map(|task| task.id)
         .collect();
     if !open.is_empty() {
-        repository::complete(tx, owner, open, now).await?;
+        repository::complete(tx, owner, open.clone(), now).await?;
     }
     for task in &mut ordered {
         if task.status != TaskStatus::Done {
@@ -430,5 +463,5 @@ async fn complete_all(
             task.version += 1;
         }
     }
-    Ok(ordered)
+    Ok((ordered, open))
 }

@@ -4,6 +4,8 @@
 //! databases may be created). Names begin with the engine, so `cargo test -- sqlite::tasks` runs one part.
 
 mod cli;
+#[path = "../corpus/mod.rs"]
+mod corpus;
 mod harness;
 mod http;
 mod identity;

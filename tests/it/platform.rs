@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    IntoActiveModel, PaginatorTrait,
+    IntoActiveModel, PaginatorTrait, Statement,
 };
 use wegraph::app::{self, SchemaChange};
 use wegraph::entity::user::{self, Role};
 use wegraph::entity::wechat_identity;
+use wegraph::graphql::error::{ApiError, ErrorCode};
 use wegraph::platform::clock::{Clock, SystemClock};
-use wegraph::platform::db::{WriteFuture, is_unique_violation};
+use wegraph::platform::db::{WriteFuture, is_timeout, is_unique_violation};
 use wegraph::platform::id::new_id;
 
-use crate::harness::{TestDatabase, on_each_database};
+use crate::harness::{Engine, TestApp, TestDatabase, on_each_database};
 
 fn a_user(name: &str) -> user::Model {
     let now = SystemClock.now();
@@ -61,6 +62,24 @@ fn write_orphan(tx: &DatabaseTransaction) -> WriteFuture<'_, (), DbErr> {
 }
 
 on_each_database! {
+    async fn a_statement_that_takes_too_long_is_ended(app) {
+        let other = TestApp::start_with(app.engine, &[("DATABASE__STATEMENT_TIMEOUT_MS", "200")]).await;
+        let sql = match app.engine {
+            Engine::Sqlite => "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
+            Engine::Postgres => "SELECT 1 FROM pg_sleep(60)",
+            Engine::Mysql => "SELECT SLEEP(60)",
+        };
+        for _ in 0..2 {
+            let statement = Statement::from_string(other.db.read().get_database_backend(), sql);
+            let error = other.db.read().query_one_raw(statement).await.expect_err("it is ended");
+            assert!(is_timeout(&error), "{error:?}");
+            assert_eq!(ApiError::from(error).code(), ErrorCode::RequestTimeout);
+        }
+        // The connection serves the next one.
+        other.anonymous().ask("{ rubric(slug: \"default\") { id } }").await.data();
+        other.stop().await;
+    }
+
     async fn every_migration_runs_up_down_and_up(app) {
         let database = TestDatabase::empty(app.engine).await;
         let config = &database.config;

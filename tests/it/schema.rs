@@ -129,6 +129,29 @@ once! {
         assert!(poor.is_empty(), "{poor:#?}");
     }
 
+    async fn both_readmes_list_every_setting(){
+        let root = env!("CARGO_MANIFEST_DIR");
+        let read = |name: &str| std::fs::read_to_string(format!("{root}/{name}")).expect("a file");
+        let mut section = String::new();
+        let mut names = Vec::new();
+        for line in read("config/default.toml").lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = format!("{}.", name.trim_end_matches(']'));
+            } else if let Some((name, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+                names.push(format!("{section}{name}"));
+            }
+        }
+        assert!(names.len() > 50, "{names:?}");
+        for readme in ["README.md", "README.zh-CN.md"] {
+            let text = read(readme);
+            for name in &names {
+                let variable = name.to_uppercase().replace('.', "__");
+                let row = format!("| `{name}` | `WEGRAPH_{variable}` |");
+                assert!(text.contains(&row), "{readme} lacks the row {row}");
+            }
+        }
+    }
+
     async fn the_documentation_lists_every_error_code(){
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md");
         let text = std::fs::read_to_string(path).expect("docs/errors.md");

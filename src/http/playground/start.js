@@ -25,6 +25,10 @@
 #   }
 #
 #   mutation { createTask(input: {title: "Read the docs"}) { task { id version } } }
+#
+# and, in another tab of the editor, watch your tasks change:
+#
+#   subscription { taskChanged { kind task { title status } } }
 
 query Welcome {
   viewer {

@@ -8,9 +8,11 @@ mod settings;
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -28,8 +30,16 @@ pub struct Config {
     pub auth: AuthConfig,
     /// The mini-program platform.
     pub wechat: WechatConfig,
+    /// The listener.
+    pub http: HttpConfig,
+    /// Web pages of other sites.
+    pub cors: CorsConfig,
     /// The GraphQL endpoint.
     pub graphql: GraphqlConfig,
+    /// GraphQL over WebSocket.
+    pub websocket: WebsocketConfig,
+    /// How often things may be done.
+    pub rate_limit: RateLimitConfig,
     /// Log output.
     pub log: LogConfig,
 }
@@ -43,6 +53,8 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
     /// Apply pending migrations at start.
     pub migrate_on_start: bool,
+    /// Longest run of one statement.
+    pub statement_timeout: Duration,
 }
 
 /// Settings under `auth`.
@@ -82,6 +94,65 @@ pub struct WechatApp {
     pub secret: SecretString,
 }
 
+/// Settings under `http`.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Which of their headers.
+    pub forwarding_header: ForwardingHeader,
+    /// Connections at most.
+    pub max_connections: usize,
+    /// Longest wait for the headers of a request.
+    pub header_timeout: Duration,
+    /// Longest wait for the body of a request.
+    pub body_timeout: Duration,
+    /// Longest time without progress in sending.
+    pub write_timeout: Duration,
+    /// Bytes of large replies that clients have not taken yet.
+    pub max_pending_bytes: u32,
+}
+
+/// In which header the proxies tell the client's address. A client can send the other one, and most proxies pass it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardingHeader {
+    /// `X-Forwarded-For`, or `Forwarded` when there is none. Right for proxies that always set the first.
+    Auto,
+    /// `X-Forwarded-For`, which most proxies set.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl FromStr for ForwardingHeader {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "x-forwarded-for" => Ok(Self::XForwardedFor),
+            "forwarded" => Ok(Self::Forwarded),
+            _ => Err("expected auto, x-forwarded-for or forwarded".to_owned()),
+        }
+    }
+}
+
+/// Settings under `cors`.
+#[derive(Debug, Clone)]
+pub struct CorsConfig {
+    /// Which sites may call.
+    pub origins: Origins,
+}
+
+/// Sites whose pages may call the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// All, without credentials.
+    Any,
+    /// These, with credentials.
+    Listed(Vec<String>),
+}
+
 /// Settings under `graphql`.
 #[derive(Debug, Clone)]
 pub struct GraphqlConfig {
@@ -89,10 +160,133 @@ pub struct GraphqlConfig {
     pub introspection: bool,
     /// Serve GraphiQL.
     pub playground: bool,
+    /// Which documents run.
+    pub documents: DocumentPolicy,
+    /// The manifest of trusted documents.
+    pub trusted_documents: Option<PathBuf>,
     /// Longest run of one request.
     pub timeout: Duration,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Largest reply to one request, in bytes.
+    pub max_reply_bytes: usize,
+    /// Operations of a batch.
+    pub max_batch: usize,
+    /// What a document may ask for.
+    pub limits: DocumentLimits,
+    /// Sizes of pages.
+    pub pages: PageLimits,
+    /// What a reply says of errors.
+    pub errors: ErrorLimits,
+}
+
+/// Which documents run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentPolicy {
+    /// Any that passes the checks.
+    Any,
+    /// Those of the manifest, and those registered by their hash.
+    TrustedAndApq,
+    /// Those of the manifest.
+    TrustedOnly,
+}
+
+impl FromStr for DocumentPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "any" => Ok(Self::Any),
+            "trusted-and-apq" => Ok(Self::TrustedAndApq),
+            "trusted-only" => Ok(Self::TrustedOnly),
+            _ => Err("expected any, trusted-and-apq or trusted-only".to_owned()),
+        }
+    }
+}
+
+/// What a document may ask for. Each is a largest number.
+#[derive(Debug, Clone, Copy)]
+pub struct DocumentLimits {
+    /// Values of the JSON of a request.
+    pub values: usize,
+    /// Bytes of the text.
+    pub query_bytes: usize,
+    /// Lexical tokens and comments.
+    pub tokens: usize,
+    /// Depth of brackets, braces and parentheses, and of lists and objects in variables.
+    pub nesting: usize,
+    /// Depth of fields.
+    pub depth: u32,
+    /// Depth of fields below `__schema` and `__type`.
+    pub introspection_depth: u32,
+    /// Aliased fields.
+    pub aliases: u32,
+    /// Fields of a root type in one operation.
+    pub root_fields: usize,
+    /// Fragments.
+    pub fragments: usize,
+    /// Fields of an operation with its fragments put in their places.
+    pub selections: u32,
+    /// Directives.
+    pub directives: u32,
+    /// Objects that an operation may have to make.
+    pub cost: u32,
+}
+
+/// Sizes of pages.
+#[derive(Debug, Clone, Copy)]
+pub struct PageLimits {
+    /// Entries when the client does not say.
+    pub default: u32,
+    /// Entries at most.
+    pub max: u32,
+}
+
+/// What a reply says of errors.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorLimits {
+    /// Errors of a reply.
+    pub count: usize,
+    /// Their size as JSON, in bytes.
+    pub bytes: usize,
+}
+
+/// Settings under `websocket`.
+#[derive(Debug, Clone, Copy)]
+pub struct WebsocketConfig {
+    /// Longest wait for `connection_init`.
+    pub init_timeout: Duration,
+    /// Sockets of one user.
+    pub max_sockets_per_user: usize,
+    /// Sockets in all.
+    pub max_sockets: usize,
+    /// Operations that run at the same time on a socket.
+    pub max_operations: usize,
+    /// Largest message of a client, in bytes.
+    pub max_message_bytes: usize,
+    /// Time between two pings.
+    pub ping_interval: Duration,
+}
+
+/// Settings under `rate_limit`: numbers a minute.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimitConfig {
+    /// Whether anything is counted.
+    pub enabled: bool,
+    /// Sign-ins from one address.
+    pub auth_per_address: u32,
+    /// Mutations by one user.
+    pub write_per_user: u32,
+    /// Mutations from one address.
+    pub write_per_address: u32,
+    /// Queries by one user.
+    pub read_per_user: u32,
+    /// Queries from one address.
+    pub read_per_address: u32,
+    /// Failed sign-ins for one account from one address.
+    pub failures_per_account: u32,
+    /// Failed sign-ins from one address.
+    pub failures_per_address: u32,
 }
 
 /// Settings under `log`.

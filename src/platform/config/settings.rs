@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
 use crate::platform::config::rules::{check_database, check_secret, redact_url};
 use crate::platform::config::{
-    AuthConfig, Config, ConfigFaults, DatabaseConfig, GraphqlConfig, LogConfig, LogFormat, Purpose,
-    WechatApp, WechatConfig,
+    AuthConfig, Config, ConfigFaults, CorsConfig, DatabaseConfig, DocumentLimits, DocumentPolicy,
+    ErrorLimits, ForwardingHeader, GraphqlConfig, HttpConfig, LogConfig, LogFormat, Origins,
+    PageLimits, Purpose, RateLimitConfig, WebsocketConfig, WechatApp, WechatConfig,
 };
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -89,6 +91,7 @@ impl Settings {
                 ("graphql.introspection", "true"),
                 ("graphql.playground", "true"),
                 ("log.format", "text"),
+                ("rate_limit.enabled", "false"),
             ] {
                 settings.overlay(name, value.to_owned(), "dev");
             }
@@ -128,9 +131,9 @@ impl Settings {
                 for (name, value) in flatten(&table) {
                     match value {
                         Some(value) => self.overlay(&name, value, &shown.to_string()),
-                        None => self
-                            .faults
-                            .push(format!("{shown}: {name} must be a single value")),
+                        None => self.faults.push(format!(
+                            "{shown}: {name} must be one value or a list of texts"
+                        )),
                     }
                 }
             }
@@ -198,6 +201,7 @@ impl Settings {
                 url: reader.text("database.url").into(),
                 max_connections: reader.within("database.max_connections", 1, 1000) as u32,
                 migrate_on_start: reader.parse("database.migrate_on_start", true),
+                statement_timeout: reader.millis("database.statement_timeout_ms", 100, 600_000),
             },
             auth: AuthConfig {
                 secret: reader.text("auth.secret").into(),
@@ -212,12 +216,30 @@ impl Settings {
                 refresh_absolute: days(reader.within("auth.refresh_absolute_days", 1, 3650)),
             },
             wechat: reader.wechat(),
-            graphql: GraphqlConfig {
-                introspection: reader.parse("graphql.introspection", false),
-                playground: reader.parse("graphql.playground", false),
-                timeout: Duration::from_millis(reader.within("graphql.timeout_ms", 100, 600_000)),
-                max_body_bytes: reader.within("graphql.max_body_bytes", 1024, 64 << 20) as usize,
+            http: HttpConfig {
+                trusted_proxies: reader.networks("http.trusted_proxies"),
+                forwarding_header: reader.parse("http.forwarding_header", ForwardingHeader::Auto),
+                max_connections: reader.within("http.max_connections", 1, 1_000_000) as usize,
+                header_timeout: reader.millis("http.header_timeout_ms", 100, 600_000),
+                body_timeout: reader.millis("http.body_timeout_ms", 100, 600_000),
+                write_timeout: reader.millis("http.write_timeout_ms", 100, 600_000),
+                max_pending_bytes: reader.within("http.max_pending_bytes", 1 << 20, 1 << 31) as u32,
             },
+            cors: CorsConfig {
+                origins: reader.origins("cors.origins"),
+            },
+            graphql: reader.graphql(),
+            websocket: WebsocketConfig {
+                init_timeout: reader.millis("websocket.init_timeout_ms", 100, 600_000),
+                max_sockets_per_user: reader.within("websocket.max_sockets_per_user", 1, 100_000)
+                    as usize,
+                max_sockets: reader.within("websocket.max_sockets", 0, 1_000_000) as usize,
+                max_operations: reader.within("websocket.max_operations", 1, 10_000) as usize,
+                max_message_bytes: reader.within("websocket.max_message_bytes", 1024, 16 << 20)
+                    as usize,
+                ping_interval: reader.millis("websocket.ping_interval_ms", 100, 600_000),
+            },
+            rate_limit: reader.rate_limit(),
             log: LogConfig {
                 filter: reader.text("log.filter"),
                 format: reader.parse("log.format", LogFormat::Json),
@@ -225,6 +247,23 @@ impl Settings {
         };
         // GraphiQL without the schema would be an editor without help.
         config.graphql.introspection |= config.graphql.playground;
+        if config.graphql.pages.default > config.graphql.pages.max {
+            reader.fault(
+                "graphql.default_page_size",
+                "is above graphql.max_page_size",
+            );
+        }
+        if config.graphql.max_reply_bytes > config.http.max_pending_bytes as usize {
+            reader.fault("graphql.max_reply_bytes", "is above http.max_pending_bytes");
+        }
+        if config.graphql.documents != DocumentPolicy::Any
+            && config.graphql.trusted_documents.is_none()
+        {
+            reader.fault(
+                "graphql.trusted_documents",
+                "must be set unless graphql.documents is any",
+            );
+        }
         reader.check_log_filter();
         check_database(config.database.url.expose_secret(), &mut faults);
         match purpose {
@@ -293,6 +332,108 @@ impl Reader<'_> {
         value
     }
 
+    fn millis(&mut self, name: &str, min: u64, max: u64) -> Duration {
+        Duration::from_millis(self.within(name, min, max))
+    }
+
+    /// The parts of a list in one text, separated by commas.
+    fn list(&self, name: &str) -> Vec<String> {
+        let text = self.text(name);
+        let parts = text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    }
+
+    fn networks(&mut self, name: &str) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for part in self.list(name) {
+            match part
+                .parse()
+                .or_else(|_| part.parse::<IpAddr>().map(IpNet::from))
+            {
+                Ok(network) => networks.push(network),
+                Err(_) => self.fault(name, format!("{part:?} is no address and no network")),
+            }
+        }
+        networks
+    }
+
+    fn origins(&mut self, name: &str) -> Origins {
+        let parts = self.list(name);
+        if parts == ["*"] {
+            return Origins::Any;
+        }
+        for part in &parts {
+            let is_origin = part.parse::<Url>().is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https")
+                    && url.origin().ascii_serialization() == *part
+            });
+            if !is_origin {
+                self.fault(
+                    name,
+                    format!("{part:?} is no origin like https://admin.example.com"),
+                );
+            }
+        }
+        Origins::Listed(parts)
+    }
+
+    fn graphql(&mut self) -> GraphqlConfig {
+        let limit = |this: &mut Self, name: &str| this.within(name, 1, 1_000_000) as u32;
+        let trusted_documents = self.text("graphql.trusted_documents");
+        GraphqlConfig {
+            introspection: self.parse("graphql.introspection", false),
+            playground: self.parse("graphql.playground", false),
+            documents: self.parse("graphql.documents", DocumentPolicy::Any),
+            trusted_documents: (!trusted_documents.is_empty()).then(|| trusted_documents.into()),
+            timeout: self.millis("graphql.timeout_ms", 100, 600_000),
+            max_body_bytes: self.within("graphql.max_body_bytes", 1024, 64 << 20) as usize,
+            max_reply_bytes: self.within("graphql.max_reply_bytes", 65_536, 1 << 30) as usize,
+            max_batch: limit(self, "graphql.max_batch") as usize,
+            limits: DocumentLimits {
+                values: limit(self, "graphql.max_values") as usize,
+                query_bytes: self.within("graphql.max_query_bytes", 1024, 64 << 20) as usize,
+                tokens: limit(self, "graphql.max_tokens") as usize,
+                // The parser recurses once a level and has a stack of 4 MiB.
+                nesting: self.within("graphql.max_nesting", 4, 256) as usize,
+                depth: self.within("graphql.max_depth", 1, 256) as u32,
+                introspection_depth: self.within("graphql.max_introspection_depth", 1, 256) as u32,
+                aliases: limit(self, "graphql.max_aliases"),
+                root_fields: limit(self, "graphql.max_root_fields") as usize,
+                fragments: self.within("graphql.max_fragments", 1, 256) as usize,
+                selections: limit(self, "graphql.max_selections"),
+                directives: limit(self, "graphql.max_directives"),
+                cost: limit(self, "graphql.max_cost"),
+            },
+            pages: PageLimits {
+                default: self.within("graphql.default_page_size", 1, 10_000) as u32,
+                max: self.within("graphql.max_page_size", 1, 10_000) as u32,
+            },
+            errors: ErrorLimits {
+                count: limit(self, "graphql.max_errors") as usize,
+                bytes: self.within("graphql.max_error_bytes", 1024, 1 << 20) as usize,
+            },
+        }
+    }
+
+    fn rate_limit(&mut self) -> RateLimitConfig {
+        let limit = |this: &mut Self, name: &str| {
+            this.within(&format!("rate_limit.{name}"), 1, 100_000_000) as u32
+        };
+        RateLimitConfig {
+            enabled: self.parse("rate_limit.enabled", true),
+            auth_per_address: limit(self, "auth_per_address"),
+            write_per_user: limit(self, "write_per_user"),
+            write_per_address: limit(self, "write_per_address"),
+            read_per_user: limit(self, "read_per_user"),
+            read_per_address: limit(self, "read_per_address"),
+            failures_per_account: limit(self, "failures_per_account"),
+            failures_per_address: limit(self, "failures_per_address"),
+        }
+    }
+
     fn wechat(&mut self) -> WechatConfig {
         let id = self.text("wechat.app_id");
         let secret = self.text("wechat.app_secret");
@@ -333,7 +474,7 @@ fn days(number: u64) -> Duration {
     Duration::from_secs(number * 24 * 60 * 60)
 }
 
-/// Leaves of a table as dotted names; `None` stands for an array, which no setting is.
+/// Leaves of a table as dotted names, a list of texts as one text with commas; `None` stands for what no setting is.
 fn flatten(table: &toml::Table) -> Vec<(String, Option<String>)> {
     let mut leaves = Vec::new();
     for (key, value) in table {
@@ -343,7 +484,10 @@ fn flatten(table: &toml::Table) -> Vec<(String, Option<String>)> {
                     .into_iter()
                     .map(|(name, leaf)| (format!("{key}.{name}"), leaf)),
             ),
-            toml::Value::Array(_) => leaves.push((key.clone(), None)),
+            toml::Value::Array(items) => {
+                let items: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+                leaves.push((key.clone(), items.map(|items| items.join(","))));
+            }
             toml::Value::String(text) => leaves.push((key.clone(), Some(text.clone()))),
             other => leaves.push((key.clone(), Some(other.to_string()))),
         }

@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::Executor;
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
+};
+use sea_orm::sqlx::{self, AssertSqlSafe, Executor};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     RuntimeErr, SqlErr, Statement, TransactionTrait,
@@ -28,6 +31,8 @@ use crate::platform::config::DatabaseConfig;
 /// Tries of a transaction that the engine chose as the victim of a deadlock.
 const MAX_TRIES: u32 = 5;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a running statement of SQLite looks at the time, in instructions of its virtual machine.
+const INSTRUCTIONS_PER_LOOK: i32 = 10_000;
 /// How long one process waits for another to change the schema.
 const SCHEMA_PATIENCE: Duration = Duration::from_secs(60);
 const LOCKED_TRIES: u32 = 50;
@@ -68,13 +73,23 @@ impl Database {
     /// When the URL is wrong or the database cannot be reached.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self, DbErr> {
         let statements = Arc::new(AtomicU64::new(0));
-        let mut options = options(config);
+        let limit = config.statement_timeout;
+        let mut options = options(config, Some(limit));
         let writer = if is_sqlite(config) {
             create_sqlite_file(config)?;
             let mut writing = options.clone();
             writing.max_connections(1).min_connections(1);
             let queue = SqliteWriter::start(writing, Arc::clone(&statements)).await?;
-            options.map_sqlx_sqlite_opts(|options| sqlite_options(options).read_only(true));
+            options
+                .map_sqlx_sqlite_opts(|options| sqlite_options(options).read_only(true))
+                .map_sqlx_sqlite_pool_opts(move |options| {
+                    options.after_connect(move |connection, _| {
+                        Box::pin(limit_statement(connection, limit))
+                    })
+                })
+                .map_sqlx_sqlite_before_acquire(move |connection, _| {
+                    Box::pin(async move { limit_statement(connection, limit).await.map(|()| true) })
+                });
             Writer::Queue(queue)
         } else {
             Writer::Pool
@@ -97,7 +112,7 @@ impl Database {
         if is_sqlite(config) {
             create_sqlite_file(config)?;
         }
-        let mut options = options(config);
+        let mut options = options(config, None);
         if is_sqlite(config) {
             // Opening the file may have to wait for another process that changes it.
             options.acquire_timeout(SCHEMA_PATIENCE);
@@ -148,8 +163,8 @@ impl Database {
     ///
     /// # Errors
     /// When a connection does not close properly.
-    pub async fn close(self) -> Result<(), DbErr> {
-        if let Writer::Queue(queue) = self.writer {
+    pub async fn close(&self) -> Result<(), DbErr> {
+        if let Writer::Queue(queue) = &self.writer {
             let (done, wait) = oneshot::channel();
             // The queue is first in, first out: once this job has run, all before it have been answered.
             let job = Job::new(|_| Box::pin(async { Ok::<(), DbErr>(()) }), done);
@@ -157,7 +172,7 @@ impl Database {
                 drop(wait.await);
             }
         }
-        self.reader.close().await
+        self.reader.clone().close().await
     }
 }
 
@@ -165,7 +180,8 @@ fn is_sqlite(config: &DatabaseConfig) -> bool {
     config.url.expose_secret().starts_with("sqlite:")
 }
 
-fn options(config: &DatabaseConfig) -> ConnectOptions {
+/// `limit` is for statements; migrations have none, because they may have to copy tables.
+fn options(config: &DatabaseConfig, limit: Option<Duration>) -> ConnectOptions {
     let url = config.url.expose_secret();
     let mut options = ConnectOptions::new(match url.strip_prefix("mariadb:") {
         Some(rest) => format!("mysql:{rest}"),
@@ -180,10 +196,16 @@ fn options(config: &DatabaseConfig) -> ConnectOptions {
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .map_sqlx_sqlite_opts(sqlite_options)
-        .map_sqlx_postgres_opts(|options| {
-            options
+        .map_sqlx_postgres_opts(move |options| {
+            let options = options
                 .application_name("wegraph")
-                .statement_cache_capacity(256)
+                .statement_cache_capacity(256);
+            match limit {
+                Some(limit) => {
+                    options.options([("statement_timeout", limit.as_millis().to_string())])
+                }
+                None => options,
+            }
         })
         .map_sqlx_mysql_opts(|options| {
             options
@@ -191,18 +213,68 @@ fn options(config: &DatabaseConfig) -> ConnectOptions {
                 .timezone(Some("+00:00".to_owned()))
                 .statement_cache_capacity(256)
         })
-        .map_sqlx_mysql_pool_opts(|options| {
-            options.after_connect(|connection, _| {
-                Box::pin(async move {
-                    // As on PostgreSQL; MySQL's default takes gap locks, and inserts then deadlock each other.
-                    connection
-                        .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                        .await
-                        .map(drop)
-                })
-            })
+        .map_sqlx_mysql_pool_opts(move |options| {
+            options.after_connect(move |connection, _| Box::pin(prepare_mysql(connection, limit)))
         });
     options
+}
+
+/// Ends a statement of a reader of SQLite that takes longer than `limit`. There is no setting for it; SQLite asks now and then
+/// whether to go on.
+async fn limit_statement(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+) -> Result<(), sqlx::Error> {
+    let began = Instant::now();
+    connection
+        .lock_handle()
+        .await?
+        .set_progress_handler(INSTRUCTIONS_PER_LOOK, move || began.elapsed() <= limit);
+    Ok(())
+}
+
+async fn prepare_mysql(
+    connection: &mut MySqlConnection,
+    limit: Option<Duration>,
+) -> Result<(), sqlx::Error> {
+    // As on PostgreSQL; MySQL's default takes gap locks, and inserts then deadlock each other.
+    connection
+        .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        .await?;
+    let Some(limit) = limit else {
+        return Ok(());
+    };
+    let (version,): (String,) = sqlx::query_as("SELECT VERSION()")
+        .fetch_one(&mut *connection)
+        .await?;
+    // MySQL's own limit is for SELECT only; a write can only be held up by locks.
+    let statements = match version.contains("MariaDB") {
+        true => format!("SET SESSION max_statement_time = {}", limit.as_secs_f64()),
+        false => format!("SET SESSION max_execution_time = {}", limit.as_millis()),
+    };
+    let seconds = limit.as_millis().div_ceil(1000);
+    let locks = format!("SET SESSION innodb_lock_wait_timeout = {seconds}");
+    connection.execute(AssertSqlSafe(statements)).await?;
+    connection.execute(AssertSqlSafe(locks)).await.map(drop)
+}
+
+/// Whether the database ended a statement because it took too long.
+pub fn is_timeout(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    match (error.try_downcast_ref::<MySqlDatabaseError>(), error.code()) {
+        // Lock wait timeout; the time limits of MariaDB and MySQL.
+        (Some(error), _) => matches!(error.number(), 1205 | 1969 | 3024),
+        // PostgreSQL: query_canceled; SQLite: interrupted.
+        (None, Some(code)) => matches!(&*code, "57014" | "9"),
+        (None, None) => false,
+    }
 }
 
 fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {

@@ -63,7 +63,7 @@ impl ScoresQuery {
             last,
             before,
         }
-        .check(ScoreCursor::is_valid)?;
+        .check(*service(ctx)?, ScoreCursor::is_valid)?;
         let filter = filter.unwrap_or_default();
         let submitted_by = filter
             .submitted_by
@@ -150,7 +150,8 @@ impl From<ScoreError> for ApiError {
             ScoreError::RubricNotOpen => Self::new(ErrorCode::RubricNotOpen),
             ScoreError::IdConflict => Self::new(ErrorCode::Conflict),
             ScoreError::Invalid(faults) => faults.into(),
-            ScoreError::Digest(_) | ScoreError::Database(_) => Self::internal(error),
+            ScoreError::Database(error) => error.into(),
+            ScoreError::Digest(_) => Self::internal(error),
         }
     }
 }

@@ -2,12 +2,14 @@
 
 mod types;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, Subscription};
+use futures_util::{Stream, StreamExt};
 
 pub use self::types::Task;
 use self::types::{
     CompleteTasksInput, CompleteTasksPayload, CreateTaskInput, DeleteTaskInput, DeleteTaskPayload,
-    OrderDirection, TaskConnection, TaskFilter, TaskOrder, TaskPayload, UpdateTaskInput,
+    OrderDirection, TaskChange, TaskConnection, TaskFilter, TaskOrder, TaskPayload,
+    UpdateTaskInput,
 };
 use crate::graphql::context::{service, viewer};
 use crate::graphql::error::{ApiError, ErrorCode};
@@ -15,6 +17,7 @@ use crate::graphql::pagination::{PageArgs, encode};
 use crate::platform::id::parse_id;
 use crate::platform::locale::Message;
 use crate::tasks::error::TaskError;
+use crate::tasks::event::Lagged;
 use crate::tasks::filter::{self, OrderField, TaskCursor};
 use crate::tasks::service::TaskService;
 
@@ -69,7 +72,7 @@ impl TasksQuery {
             last,
             before,
         }
-        .check(|cursor: &TaskCursor| cursor.is_of(order))?;
+        .check(*service(ctx)?, |cursor: &TaskCursor| cursor.is_of(order))?;
         let filter: filter::TaskFilter = filter.unwrap_or_default().into();
         filter.check()?;
         let slice = tasks.list(viewer, &filter, order, &page).await?;
@@ -157,6 +160,35 @@ impl TasksMutation {
     }
 }
 
+/// Subscriptions to tasks.
+#[derive(Debug, Default)]
+pub struct TasksSubscription;
+
+#[Subscription]
+impl TasksSubscription {
+    /// Changes of the caller's own tasks from now on, from any of their devices. Two changes made at the same moment may come in
+    /// either order: the higher `Task.version` is the later. Events are not kept: after a lost connection load `tasks` again. A
+    /// client that falls far behind gets RATE_LIMITED and the end.
+    /// Errors: UNAUTHENTICATED.
+    async fn task_changed(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Result<impl Stream<Item = Result<TaskChange, ApiError>>, ApiError> {
+        let viewer = viewer(ctx)?;
+        let tasks: &TaskService = service(ctx)?;
+        let missed = || {
+            ApiError::new(ErrorCode::RateLimited)
+                .with_retry_after(Some(1))
+                .with_message(Message::new(
+                    "接收过慢，部分变更已丢失，请重新订阅并刷新列表",
+                    "Too slow: some changes were missed, subscribe again and reload the list",
+                ))
+        };
+        let changes = tasks.changes(viewer);
+        Ok(changes.map(move |event| event.map(TaskChange::from).map_err(|Lagged| missed())))
+    }
+}
+
 impl From<TaskError> for ApiError {
     fn from(error: TaskError) -> Self {
         match error {
@@ -173,7 +205,8 @@ impl From<TaskError> for ApiError {
                     ),
                 )),
             TaskError::Invalid(faults) => faults.into(),
-            TaskError::Digest(_) | TaskError::Database(_) => Self::internal(error),
+            TaskError::Database(error) => error.into(),
+            TaskError::Digest(_) => Self::internal(error),
         }
     }
 }

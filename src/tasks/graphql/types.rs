@@ -1,5 +1,7 @@
 //! The types, inputs and payloads of tasks.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use crate::entity::task;
@@ -9,6 +11,7 @@ use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
 use crate::identity::User;
 use crate::platform::patch::Patch;
+use crate::tasks::event::{self, TaskEvent};
 use crate::tasks::filter::{self, OrderField};
 use crate::tasks::service::{NewTask, TaskPatch, TaskService};
 
@@ -304,4 +307,37 @@ pub(super) struct DeleteTaskPayload {
 pub(super) struct CompleteTasksPayload {
     /// The tasks in the order of the ids, each once.
     pub(super) tasks: Vec<Task>,
+}
+
+/// What happened to a task.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "event::ChangeKind")]
+pub enum ChangeKind {
+    /// It is new.
+    Created,
+    /// Its content is another.
+    Updated,
+    /// It is gone for good.
+    Deleted,
+}
+
+/// One change of a task.
+#[derive(SimpleObject)]
+pub(super) struct TaskChange {
+    /// What happened.
+    kind: ChangeKind,
+    /// Id of the task.
+    task_id: ID,
+    /// The task right after the change. Null when it was deleted.
+    task: Option<Task>,
+}
+
+impl From<TaskEvent> for TaskChange {
+    fn from(event: TaskEvent) -> Self {
+        Self {
+            kind: event.kind.into(),
+            task_id: event.task_id.into(),
+            task: event.task.map(|task| Task(Arc::unwrap_or_clone(task))),
+        }
+    }
 }

@@ -63,7 +63,7 @@ on_each_database! {
         let database = TestDatabase::migrated(app.engine).await;
         let folder = TempDir::new().expect("a folder");
         let url = database.config.url.expose_secret().to_owned();
-        let environment = [("WEGRAPH_AUTH__SECRET", SECRET), ("WEGRAPH_DATABASE__URL", url.as_str())];
+        let environment = [("WEGRAPH_AUTH__SECRET", SECRET), ("WEGRAPH_DATABASE__URL", url.as_str()), ("WEGRAPH_RATE_LIMIT__ENABLED", "false")];
         let server = Server::serve(folder.path(), &environment).await;
         let reply = server.client().ask("mutation { register(input: {username: \"lin\", password: \"Tr4verse-it\"}) { accessToken } }").await;
         let token = reply.data()["register"]["accessToken"].as_str().expect("a token").to_owned();

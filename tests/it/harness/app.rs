@@ -52,7 +52,9 @@ impl TestApp {
             .await
             .expect("the simulator starts");
         let mut config = config(settings, &wechat.base_url());
+        let statement_timeout = config.database.statement_timeout;
         config.database = database.config.clone();
+        config.database.statement_timeout = statement_timeout;
         let is_dev = settings.iter().any(|(name, _)| *name == "DEV");
         let app = App::new(&config, clock.clone(), is_dev)
             .await
@@ -87,10 +89,7 @@ impl TestApp {
         drop(self.stop);
         self.server.abort();
         drop(self.server.await);
-        // Whatever still holds the pool must not keep the database from being dropped.
-        if let Some(db) = Arc::into_inner(self.db) {
-            db.close().await.expect("the database closes");
-        }
+        self.db.close().await.expect("the database closes");
         self.database.drop().await;
     }
 
@@ -173,6 +172,7 @@ fn config(settings: &[(&str, &str)], wechat_url: &str) -> Config {
         ("WECHAT__TIMEOUT_MS", "700"),
         ("GRAPHQL__INTROSPECTION", "true"),
         ("GRAPHQL__PLAYGROUND", "true"),
+        ("RATE_LIMIT__ENABLED", "false"),
     ];
     let sources = Sources {
         environment: defaults

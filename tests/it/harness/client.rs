@@ -1,7 +1,7 @@
 //! A client as a mini-program is one: JSON in, JSON out, a token in the header.
 
 use reqwest::header::HeaderMap;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 /// Sends requests, with or without a token.
@@ -50,11 +50,18 @@ impl Client {
     }
 
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
-        self.decorate(self.http.post(format!("{}{path}", self.base_url)))
+        self.request(Method::POST, path)
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
-        self.decorate(self.http.get(format!("{}{path}", self.base_url)))
+        self.request(Method::GET, path)
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.decorate(
+            self.http
+                .request(method, format!("{}{path}", self.base_url)),
+        )
     }
 
     fn decorate(&self, mut request: RequestBuilder) -> RequestBuilder {

@@ -143,6 +143,7 @@ fn config(url: String) -> DatabaseConfig {
         url: url.into(),
         max_connections: 5,
         migrate_on_start: true,
+        statement_timeout: std::time::Duration::from_secs(3),
     }
 }
 

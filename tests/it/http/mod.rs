@@ -1,5 +1,13 @@
+mod batch;
+mod body;
 mod development;
+mod documents;
+mod face;
 mod graphiql;
 mod health;
+mod hostile;
+mod pending;
+mod rate_limit;
 mod request;
+mod socket;
 mod websocket;

@@ -30,6 +30,19 @@ async fn submit_for(client: &Client, account: &str) -> Value {
 }
 
 on_each_database! {
+    async fn the_largest_page_with_every_field_is_not_too_complex(app) {
+        let lin = app.user("lin").await;
+        let all = "__typename id accountNumber total submittedAt updatedAt submittedBy { __typename id username displayName avatarUrl email phoneNumber role isDisabled hasPassword isWechatLinked createdAt }
+            rubric { __typename id slug title description state opensAt closesAt submissionPolicy editWindowMinutes aggregation isResultPublic createdAt criteria { ...C } }
+            grades { __typename grade comment criterion { ...C } }";
+        let query = format!("query Q($n: Int!) {{ scores(first: $n) {{ __typename totalCount pageInfo {{ __typename hasNextPage hasPreviousPage startCursor endCursor }}
+            edges {{ __typename cursor node {{ {all} }} }} }} }}
+            fragment C on Criterion {{ __typename key title description minGrade maxGrade weight isCommentRequired maxCommentLength }}");
+        lin.run(&query, json!({"n": 100})).await.data();
+        lin.ask("{ tasks(first: 100) { totalCount edges { cursor node { id title notes status priority tags dueAt remindAt completedAt isOverdue version createdAt updatedAt
+            owner { id username displayName } } } nodes { id title owner { id } } } }").await.data();
+    }
+
     async fn people_see_their_own_and_administrators_all(app) {
         let (lin, mei, admin) = (app.user("lin").await, app.user("mei").await, app.admin("root").await);
         let score = submit_for(&lin, "11111").await;

@@ -1,0 +1,544 @@
+//! One pass over a parsed document: what it would cost to validate and to execute.
+//!
+//! A fragment is measured once and its measures are used wherever it is spread, so the pass takes time by the length of the
+//! text, not by the size of what it stands for. The checks of the library expand fragments anew at every spread; what passes
+//! here has few enough fields for that.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{
+    ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
+};
+use async_graphql::{Positioned, Value as ConstValue, Variables};
+use async_graphql_value::Value;
+
+use crate::graphql::counts::count;
+use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::precheck::Excess;
+use crate::graphql::rules;
+use crate::graphql::shape::Shape;
+use crate::platform::config::{DocumentLimits, PageLimits};
+use crate::platform::locale::Message;
+
+/// Entries that a list without pages is taken to have: the criteria of a rubric, the grades of a score.
+const LIST_SIZE: u32 = 5;
+/// Costs are counted in tenths: an object is 1, a leaf a tenth.
+const OBJECT: u32 = 10;
+const LEAF: u32 = 1;
+/// A long text, or a count that takes a statement of its own.
+const HEAVY_LEAF: u32 = 5 * OBJECT;
+const HEAVY_LEAVES: [&str; 2] = ["notes", "totalCount"];
+/// What a mutation costs besides the objects that it returns.
+const MUTATION: u32 = 10 * OBJECT;
+/// Bytes of a variable that count as one value.
+const BYTES_PER_VALUE: usize = 128;
+/// Lists of the introspection inside each other: each multiplies what comes back by the size of the schema.
+const MAX_INTROSPECTION_LISTS: u32 = 2;
+
+/// What is known of an operation before it runs.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// Its name; empty when it has none.
+    pub name: String,
+    /// Query, mutation or subscription.
+    pub kind: OperationType,
+    /// The fields of the root type that it selects, fragments put in their places.
+    pub root_fields: Vec<String>,
+    /// Variables that are neither nullable nor have a default.
+    pub required_variables: Vec<String>,
+    /// Whether a page size comes from a variable, so that [`Analyst::check_cost`] must look again.
+    pub has_variable_cost: bool,
+}
+
+impl Operation {
+    /// Whether it asks for the schema itself.
+    pub fn asks_for_schema(&self) -> bool {
+        self.root_fields
+            .iter()
+            .any(|field| matches!(field.as_str(), "__schema" | "__type"))
+    }
+}
+
+/// Measures documents.
+#[derive(Debug)]
+pub struct Analyst {
+    shape: Shape,
+    limits: DocumentLimits,
+    pages: PageLimits,
+    explains: bool,
+}
+
+impl Analyst {
+    /// An analyst for a schema. With `explains` it may name parts of the schema to callers.
+    pub fn new(shape: Shape, limits: DocumentLimits, pages: PageLimits, explains: bool) -> Self {
+        Self {
+            shape,
+            limits,
+            pages,
+            explains,
+        }
+    }
+
+    /// Checks that what an operation requires is there, and the values of variables against the places where they are used: the
+    /// library takes a missing value for an absent argument, and copies a value at each use.
+    ///
+    /// # Errors
+    /// GRAPHQL_VALIDATION_FAILED, QUERY_TOO_COMPLEX.
+    pub fn check_variables(
+        &self,
+        operation: &Operation,
+        uses: &HashMap<String, u32>,
+        variables: &Variables,
+    ) -> Result<(), ApiError> {
+        for name in &operation.required_variables {
+            if matches!(variables.get(name.as_str()), None | Some(ConstValue::Null)) {
+                return Err(invalid(
+                    format!("变量 ${name} 必须提供，且不能为 null"),
+                    format!("The variable ${name} is required and must not be null"),
+                ));
+            }
+        }
+        let limit = self.limits.values * 2;
+        let mut sum = 0usize;
+        for (name, value) in variables.iter() {
+            if let Some(uses) = uses.get(name.as_str()) {
+                let size = size_of(value).saturating_mul(*uses as usize);
+                sum = sum.saturating_add(size);
+            }
+        }
+        match sum > limit {
+            true => Err(too_complex(
+                (
+                    "变量的值乘以使用次数",
+                    "values of variables, counted at each use",
+                ),
+                limit,
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// The limits that documents are held to.
+    pub fn limits(&self) -> &DocumentLimits {
+        &self.limits
+    }
+
+    /// Checks a document against every limit and tells what its operations are. Page sizes in variables count as the default.
+    ///
+    /// # Errors
+    /// QUERY_TOO_COMPLEX with the limit; GRAPHQL_VALIDATION_FAILED for a fragment that contains itself, for a subscription to
+    /// anything but one field, and for what breaks one of our [`rules`].
+    pub fn check(&self, document: &ExecutableDocument) -> Result<Vec<Operation>, ApiError> {
+        if document.fragments.len() > self.limits.fragments {
+            return Err(too_complex(("片段", "fragments"), self.limits.fragments));
+        }
+        let counts = count(document);
+        if counts.aliases > self.limits.aliases {
+            return Err(too_complex(
+                ("别名", "aliases"),
+                self.limits.aliases as usize,
+            ));
+        }
+        if counts.directives > self.limits.directives {
+            return Err(too_complex(
+                ("指令", "directives"),
+                self.limits.directives as usize,
+            ));
+        }
+        let mut total = 0;
+        let mut operations = Vec::new();
+        for (name, operation) in document.operations.iter() {
+            let name = name.map(ToString::to_string).unwrap_or_default();
+            let mut walk = Walk::new(self, document, &operation.node, None);
+            operations.push(self.check_operation(&mut walk, name)?);
+            total = walk.total_selections.saturating_add(total);
+            self.check_total(total)?;
+        }
+        // The validation walks through every fragment, used or not.
+        if let Some((_, operation)) = document.operations.iter().next() {
+            let mut walk = Walk::new(self, document, &operation.node, None);
+            for name in document.fragments.keys() {
+                total = walk
+                    .fragment(name.as_str(), None)?
+                    .selections
+                    .saturating_add(total);
+                self.check_total(total)?;
+            }
+        }
+        rules::check(document, &self.shape, self.explains)?;
+        Ok(operations)
+    }
+
+    /// Operations that do not run are validated all the same.
+    fn check_total(&self, selections: u32) -> Result<(), ApiError> {
+        match selections > self.limits.selections.saturating_mul(4) {
+            true => Err(too_complex(SELECTIONS, self.limits.selections as usize)),
+            false => Ok(()),
+        }
+    }
+
+    fn check_operation(&self, walk: &mut Walk<'_>, name: String) -> Result<Operation, ApiError> {
+        let (document, operation) = (walk.document, walk.operation);
+        let measures = walk.selections(&operation.selection_set.node, root(operation.ty), None)?;
+        walk.total_selections = measures.selections;
+        let limits = &self.limits;
+        for (value, limit, name) in [
+            (
+                measures.depth,
+                limits.depth,
+                ("字段深度", "depth of fields"),
+            ),
+            (
+                measures.introspection_depth,
+                limits.introspection_depth,
+                ("内省深度", "depth of the introspection"),
+            ),
+            (
+                measures.introspection_lists,
+                MAX_INTROSPECTION_LISTS,
+                (
+                    "内省列表嵌套",
+                    "lists of the introspection inside each other",
+                ),
+            ),
+            (measures.selections, limits.selections, SELECTIONS),
+            (measures.cost.div_ceil(OBJECT), limits.cost, COST),
+        ] {
+            if value > limit {
+                return Err(too_complex(name, limit as usize));
+            }
+        }
+        let has_variable_cost = walk.has_variable_page;
+        let mut root_fields = Vec::new();
+        collect_root_fields(
+            document,
+            &operation.selection_set.node,
+            limits.root_fields,
+            &mut root_fields,
+        );
+        if root_fields.len() > limits.root_fields {
+            return Err(too_complex(("根字段", "root fields"), limits.root_fields));
+        }
+        if operation.ty == OperationType::Subscription {
+            let is_one_field = matches!(
+                operation.selection_set.node.items.as_slice(),
+                [Positioned { node: Selection::Field(field), .. }] if field.node.name.node != "__typename"
+            );
+            if !is_one_field {
+                return Err(invalid(
+                    "订阅必须且只能选择一个根字段，且不能用片段",
+                    "A subscription selects exactly one root field, and not by a fragment",
+                ));
+            }
+        }
+        let required = operation.variable_definitions.iter().filter(|definition| {
+            !definition.node.var_type.node.nullable && definition.node.default_value.is_none()
+        });
+        Ok(Operation {
+            required_variables: required
+                .map(|definition| definition.node.name.node.to_string())
+                .collect(),
+            name,
+            kind: operation.ty,
+            root_fields,
+            has_variable_cost,
+        })
+    }
+
+    /// Checks what an operation costs with these variables.
+    ///
+    /// # Errors
+    /// QUERY_TOO_COMPLEX.
+    pub fn check_cost(
+        &self,
+        document: &ExecutableDocument,
+        name: &str,
+        variables: &Variables,
+    ) -> Result<(), ApiError> {
+        let operation = document
+            .operations
+            .iter()
+            .find(|(known, _)| known.map_or("", |known| known.as_str()) == name);
+        let Some((_, operation)) = operation else {
+            return Ok(());
+        };
+        let operation = &operation.node;
+        let mut walk = Walk::new(self, document, operation, Some(variables));
+        let measures = walk.selections(&operation.selection_set.node, root(operation.ty), None)?;
+        match measures.cost.div_ceil(OBJECT) > self.limits.cost {
+            true => Err(too_complex(COST, self.limits.cost as usize)),
+            false => Ok(()),
+        }
+    }
+}
+
+const COST: (&str, &str) = ("开销", "cost");
+const SELECTIONS: (&str, &str) = ("展开后的字段", "fields with fragments expanded");
+
+/// Why a scan found too much.
+pub fn excess(excess: Excess, limits: &DocumentLimits) -> ApiError {
+    match excess {
+        Excess::Count => too_complex(("词法单元", "tokens"), limits.tokens),
+        Excess::Nesting => too_complex(("嵌套层数", "nested brackets"), limits.nesting),
+        Excess::NameLength => too_complex(
+            ("名称字节数", "bytes of a name"),
+            crate::graphql::precheck::MAX_NAME_BYTES,
+        ),
+    }
+}
+
+/// QUERY_TOO_COMPLEX that says what there is too much of, in Chinese and English.
+pub fn too_complex((zh, en): (&str, &str), limit: usize) -> ApiError {
+    ApiError::new(ErrorCode::QueryTooComplex).with_message(Message::new(
+        format!("查询过于复杂：{zh}上限为 {limit}"),
+        format!("The query is too complex: at most {limit} {en}"),
+    ))
+}
+
+/// GRAPHQL_VALIDATION_FAILED with a message in Chinese and English.
+pub fn invalid(zh: impl Into<String>, en: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(zh, en))
+}
+
+/// The root type of an operation.
+pub fn root(kind: OperationType) -> &'static str {
+    match kind {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
+    }
+}
+
+/// Sizes of a part of a document; sums stop at the largest number.
+#[derive(Debug, Clone, Copy, Default)]
+struct Measures {
+    depth: u32,
+    introspection_depth: u32,
+    introspection_lists: u32,
+    selections: u32,
+    cost: u32,
+}
+
+impl Measures {
+    fn beside(self, other: Self) -> Self {
+        Self {
+            depth: self.depth.max(other.depth),
+            introspection_depth: self.introspection_depth.max(other.introspection_depth),
+            introspection_lists: self.introspection_lists.max(other.introspection_lists),
+            selections: self.selections.saturating_add(other.selections),
+            cost: self.cost.saturating_add(other.cost),
+        }
+    }
+}
+
+struct Walk<'a> {
+    analyst: &'a Analyst,
+    document: &'a ExecutableDocument,
+    operation: &'a OperationDefinition,
+    variables: Option<&'a Variables>,
+    has_variable_page: bool,
+    total_selections: u32,
+    /// Measures by fragment and page size; `None` while the fragment is being measured.
+    fragments: HashMap<(&'a str, Option<u32>), Option<Measures>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        analyst: &'a Analyst,
+        document: &'a ExecutableDocument,
+        operation: &'a OperationDefinition,
+        variables: Option<&'a Variables>,
+    ) -> Self {
+        Self {
+            analyst,
+            document,
+            operation,
+            variables,
+            has_variable_page: false,
+            total_selections: 0,
+            fragments: HashMap::new(),
+        }
+    }
+
+    /// `page` is the number of entries when `parent` is a connection.
+    fn selections(
+        &mut self,
+        selections: &'a SelectionSet,
+        parent: &'a str,
+        page: Option<u32>,
+    ) -> Result<Measures, ApiError> {
+        let mut sum = Measures::default();
+        for selection in &selections.items {
+            // A spread counts too: what it stands for may be empty, and yet be looked at.
+            sum.selections = sum.selections.saturating_add(1);
+            let measures = match &selection.node {
+                Selection::Field(field) => self.field(&field.node, parent, page)?,
+                Selection::InlineFragment(fragment) => {
+                    let fragment = &fragment.node;
+                    let condition = fragment.type_condition.as_ref();
+                    let on = condition.map_or(parent, |condition| condition.node.on.node.as_str());
+                    self.selections(&fragment.selection_set.node, on, page)?
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.fragment(spread.node.fragment_name.node.as_str(), page)?
+                }
+            };
+            sum = sum.beside(measures);
+        }
+        Ok(sum)
+    }
+
+    fn fragment(&mut self, name: &'a str, page: Option<u32>) -> Result<Measures, ApiError> {
+        match self.fragments.get(&(name, page)) {
+            Some(Some(measures)) => return Ok(*measures),
+            Some(None) => {
+                return Err(invalid(
+                    format!("片段 {name} 包含了自身"),
+                    format!("The fragment {name} contains itself"),
+                ));
+            }
+            None => {}
+        }
+        let Some(fragment) = self.document.fragments.get(name) else {
+            // The validation will say so.
+            return Ok(Measures::default());
+        };
+        self.fragments.insert((name, page), None);
+        let on = fragment.node.type_condition.node.on.node.as_str();
+        let measures = self.selections(&fragment.node.selection_set.node, on, page)?;
+        self.fragments.insert((name, page), Some(measures));
+        Ok(measures)
+    }
+
+    fn field(
+        &mut self,
+        field: &'a Field,
+        parent: &'a str,
+        page: Option<u32>,
+    ) -> Result<Measures, ApiError> {
+        let name = field.name.node.as_str();
+        let selections = &field.selection_set.node;
+        if matches!(name, "__schema" | "__type") {
+            let below = self.selections(selections, "__Schema", None)?;
+            return Ok(Measures {
+                depth: 1,
+                introspection_depth: below.depth.saturating_add(1),
+                introspection_lists: below.introspection_lists,
+                selections: below.selections,
+                cost: OBJECT,
+            });
+        }
+        if selections.items.is_empty() {
+            return Ok(Measures {
+                depth: 1,
+                cost: match HEAVY_LEAVES.contains(&name) {
+                    true => HEAVY_LEAF,
+                    false => LEAF,
+                },
+                ..Measures::default()
+            });
+        }
+        let analyst = self.analyst;
+        let shape = analyst.shape.field(parent, name);
+        let size = match shape {
+            Some(shape) if shape.is_paged => Some(self.page_size(field)),
+            _ => None,
+        };
+        // Fields of types that are not in the schema's text are those of the introspection.
+        let on = shape.map_or("__Type", |shape| shape.type_name.as_str());
+        let below = self.selections(selections, on, size)?;
+        let entries = match shape {
+            Some(shape) if shape.is_list => page.unwrap_or(LIST_SIZE),
+            _ => 1,
+        };
+        let own = match parent {
+            "Mutation" => OBJECT + MUTATION,
+            _ => OBJECT,
+        };
+        let is_introspection_list = shape.is_none()
+            && matches!(
+                name,
+                "fields" | "inputFields" | "interfaces" | "possibleTypes"
+            );
+        Ok(Measures {
+            depth: below.depth.saturating_add(1),
+            introspection_depth: below.introspection_depth,
+            introspection_lists: below
+                .introspection_lists
+                .saturating_add(u32::from(is_introspection_list)),
+            selections: below.selections,
+            cost: entries.saturating_mul(below.cost.saturating_add(own)),
+        })
+    }
+
+    /// Entries that the page may have; a size that is no number, or too large, is refused by the field itself.
+    fn page_size(&mut self, field: &Field) -> u32 {
+        let pages = self.analyst.pages;
+        let size = ["first", "last"]
+            .into_iter()
+            .filter_map(|name| field.get_argument(name))
+            .filter_map(|value| self.number(&value.node))
+            .max();
+        size.unwrap_or(pages.default).min(pages.max)
+    }
+
+    fn number(&mut self, value: &Value) -> Option<u32> {
+        let value = match value {
+            Value::Number(number) => return number.as_u64().map(saturate),
+            Value::Variable(name) => {
+                self.has_variable_page = true;
+                let given = self.variables.and_then(|variables| variables.get(name));
+                let definitions = &self.operation.variable_definitions;
+                given.or_else(|| {
+                    let definition = definitions.iter().find(|d| d.node.name.node == *name)?;
+                    Some(&definition.node.default_value.as_ref()?.node)
+                })?
+            }
+            _ => return None,
+        };
+        match value {
+            ConstValue::Number(number) => number.as_u64().map(saturate),
+            _ => None,
+        }
+    }
+}
+
+fn saturate(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Names of the root fields, at most one more than `limit`. The document has no fragment that contains itself.
+fn collect_root_fields(
+    document: &ExecutableDocument,
+    selections: &SelectionSet,
+    limit: usize,
+    found: &mut Vec<String>,
+) {
+    for selection in &selections.items {
+        if found.len() > limit {
+            return;
+        }
+        match &selection.node {
+            Selection::Field(field) => found.push(field.node.name.node.to_string()),
+            Selection::InlineFragment(fragment) => {
+                collect_root_fields(document, &fragment.node.selection_set.node, limit, found);
+            }
+            Selection::FragmentSpread(spread) => {
+                if let Some(fragment) = document.fragments.get(&spread.node.fragment_name.node) {
+                    let selections = &fragment.node.selection_set.node;
+                    collect_root_fields(document, selections, limit, found);
+                }
+            }
+        }
+    }
+}
+
+/// Values, and bytes of text as values. The nesting of variables is limited.
+fn size_of(value: &ConstValue) -> usize {
+    1 + match value {
+        ConstValue::String(text) => text.len() / BYTES_PER_VALUE,
+        ConstValue::List(items) => items.iter().map(size_of).sum(),
+        ConstValue::Object(fields) => fields.values().map(size_of).sum(),
+        _ => 0,
+    }
+}

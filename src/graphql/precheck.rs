@@ -1,0 +1,227 @@
+//! What is looked at before anything is parsed: sizes that a parser would have to pay for first.
+//!
+//! Both scans are one pass over the bytes without recursion and without allocation. The parser of GraphQL recurses, and a few
+//! thousand levels overflow its stack, which no handler can catch.
+
+/// What there is too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// Lexical tokens and comments, or values of JSON.
+    Count,
+    /// Depth of brackets, braces and parentheses.
+    Nesting,
+    /// Bytes of one name.
+    NameLength,
+}
+
+/// Longest name in a query, in bytes: errors and replies repeat names.
+pub const MAX_NAME_BYTES: usize = 256;
+
+/// Lines of a block string that count as a token: the parser keeps a list of them.
+const LINES_PER_TOKEN: usize = 16;
+
+/// Bytes of a comment that count as a token.
+const COMMENT_BYTES_PER_TOKEN: usize = 32;
+
+/// Counts the tokens and comments of a GraphQL document.
+///
+/// # Errors
+/// What there is too much of.
+pub fn scan_query(query: &str, max_tokens: usize, max_nesting: usize) -> Result<usize, Excess> {
+    let mut tokens = 0;
+    let mut depth = 0usize;
+    // Once a block string was found open to the end, so is every later one: looking again each time would be quadratic.
+    let mut has_block_end = true;
+    let mut rest = query.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | b',' => {
+                rest = tail;
+                continue;
+            }
+            // No token, but the parser takes longer over it than over one, letter by letter.
+            b'#' => {
+                rest = after_line(tail);
+                tokens += (tail.len() - rest.len()) / COMMENT_BYTES_PER_TOKEN;
+            }
+            b'{' | b'[' | b'(' => {
+                depth += 1;
+                if depth > max_nesting {
+                    return Err(Excess::Nesting);
+                }
+                rest = tail;
+            }
+            b'}' | b']' | b')' => {
+                depth = depth.saturating_sub(1);
+                rest = tail;
+            }
+            b'"' => {
+                // The parser takes `"""` that is never closed for an empty string and the start of another, and so do we.
+                let block = tail.strip_prefix(b"\"\"").filter(|_| has_block_end);
+                let after_block = block.and_then(after_block_string);
+                has_block_end &= block.is_none() || after_block.is_some();
+                if let Some(after) = after_block {
+                    let lines = tail[..tail.len() - after.len()].iter();
+                    tokens +=
+                        lines.filter(|b| matches!(b, b'\n' | b'\r')).count() / LINES_PER_TOKEN;
+                }
+                rest = after_block.unwrap_or_else(|| after_string(tail));
+            }
+            b'.' => rest = tail.strip_prefix(b"..").unwrap_or(tail),
+            _ if is_word(byte) => {
+                let length = rest.iter().take_while(|b| is_word(**b)).count();
+                if length > MAX_NAME_BYTES {
+                    return Err(Excess::NameLength);
+                }
+                rest = &rest[length..];
+            }
+            _ => rest = tail,
+        }
+        tokens += 1;
+        if tokens > max_tokens {
+            return Err(Excess::Count);
+        }
+    }
+    Ok(tokens)
+}
+
+/// Counts the values of a JSON text.
+///
+/// # Errors
+/// What there is too much of.
+pub fn scan_json(json: &[u8], max_values: usize, max_nesting: usize) -> Result<usize, Excess> {
+    let mut values = 1;
+    let mut depth = 0usize;
+    let mut rest = json;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                values += 1;
+                if depth > max_nesting {
+                    return Err(Excess::Nesting);
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' => values += 1,
+            b'"' => rest = after_json_string(tail),
+            _ => {}
+        }
+        if values > max_values {
+            return Err(Excess::Count);
+        }
+    }
+    Ok(values)
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn after_line(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|b| matches!(b, b'\n' | b'\r'));
+    end.map_or(&[], |end| &text[end..])
+}
+
+/// A string ends at its quote, or at the end of the line, where it is not closed and the parser will refuse it.
+fn after_string(mut text: &[u8]) -> &[u8] {
+    while let Some((&byte, tail)) = text.split_first() {
+        text = match byte {
+            b'"' => return tail,
+            b'\n' | b'\r' => return text,
+            b'\\' => match tail.split_first() {
+                Some((b'\n' | b'\r', _)) | None => tail,
+                Some((_, after)) => after,
+            },
+            _ => tail,
+        };
+    }
+    text
+}
+
+fn after_json_string(mut text: &[u8]) -> &[u8] {
+    while let Some((&byte, tail)) = text.split_first() {
+        text = match byte {
+            b'"' => return tail,
+            b'\\' => tail.get(1..).unwrap_or_default(),
+            _ => tail,
+        };
+    }
+    text
+}
+
+/// What follows the closing quotes; `None` when there are none.
+fn after_block_string(mut text: &[u8]) -> Option<&[u8]> {
+    while !text.is_empty() {
+        if let Some(after) = text.strip_prefix(b"\\\"\"\"") {
+            text = after;
+        } else if let Some(after) = text.strip_prefix(b"\"\"\"") {
+            return Some(after);
+        } else {
+            text = &text[1..];
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_only_what_nests() {
+        let is_shallow = |query: &str| scan_query(query, usize::MAX, 64) != Err(Excess::Nesting);
+        let deep = "[".repeat(65);
+        assert!(!is_shallow(&deep));
+        assert!(is_shallow(&"[".repeat(64)));
+        assert!(is_shallow(&"[]".repeat(10_000)));
+        assert!(is_shallow(&format!("{{ a(x: \"{deep}\") }}")));
+        assert!(is_shallow(&format!("{{ a(x: \"\\\"{deep}\") }}")));
+        assert!(is_shallow(&format!(
+            "{{ a(x: \"\"\"{deep} \\\"\"\" {deep}\"\"\") }}"
+        )));
+        assert!(is_shallow(&format!("# {deep}\n{{ a }}")));
+        assert!(!is_shallow(&format!("\"unclosed\n{deep}")));
+        assert!(!is_shallow(&format!("\"\" {deep}")));
+        for quotes in ["\"\"\"\"", "\"\"\"\"\"\"", "\"\"\"\\\"\"\"\""] {
+            let query = format!("{{ a(x: [{quotes} {deep}");
+            assert!(!is_shallow(&query), "{quotes}");
+        }
+    }
+
+    #[test]
+    fn counts_tokens_as_the_specification_does() {
+        for (query, tokens) in [
+            ("", 0),
+            (" ,\n# comment { a }\r\n", 1),
+            ("{ a }", 3),
+            (
+                "query Q($x: [Int!] = 1) { a(b: $x) @skip(if: true) ...F }",
+                31,
+            ),
+            ("\"a b c\" \"\"\" d e \"\"\" \"\"", 3),
+            ("...on", 2),
+            (&format!("#{}\na", "x".repeat(100)), 5),
+            ("\"\"\"\n\n\"\"\"", 1),
+            (&format!("\"\"\"{}\"\"\"", "\n".repeat(32)), 3),
+        ] {
+            assert_eq!(scan_query(query, 100, 100), Ok(tokens), "{query}");
+        }
+        assert_eq!(scan_query("a b c", 2, 9), Err(Excess::Count));
+        assert_eq!(scan_query(&"a".repeat(257), 9, 9), Err(Excess::NameLength));
+    }
+
+    #[test]
+    fn counts_values_of_json() {
+        for (json, values) in [
+            ("1", 1),
+            (r#"{"a": [1, 2], "b": "[,,,"}"#, 5),
+            (r#""\",,,""#, 1),
+        ] {
+            assert_eq!(scan_json(json.as_bytes(), 100, 2), Ok(values), "{json}");
+        }
+        assert_eq!(scan_json(b"[1,1,1]", 3, 9), Err(Excess::Count));
+        assert_eq!(scan_json(b"[[[", 9, 2), Err(Excess::Nesting));
+    }
+}

@@ -1,0 +1,269 @@
+//! Documents on their way from text to something that may run: looked up, scanned, parsed, measured and kept.
+//!
+//! A document that passed our checks is kept by its text, so that the next request with the same text pays for none of them.
+//! What is kept is bounded in bytes. The library validates at every execution: it looks at the variables, too.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use async_graphql::parser::parse_query;
+use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::{Request, Variables};
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use crate::graphql::analysis::{Analyst, Operation, excess, too_complex};
+use crate::graphql::counts::variable_uses;
+use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::precheck::scan_query;
+use crate::http::parameters::{Parameters, malformed};
+use crate::platform::config::{DocumentPolicy, GraphqlConfig};
+use crate::platform::locale::Message;
+use crate::schema::validator;
+
+/// Memory for parsed documents, in bytes.
+const CACHE_BYTES: u64 = 16 << 20;
+/// Memory for the texts of persisted queries, in bytes.
+const PERSISTED_BYTES: u64 = 4 << 20;
+/// What a token takes once it is parsed, in bytes, roughly.
+const BYTES_PER_TOKEN: usize = 200;
+
+/// A document that passed our checks, but for those that need its variables.
+#[derive(Debug)]
+pub struct Document {
+    /// The parsed text.
+    pub parsed: ExecutableDocument,
+    /// Its operations.
+    pub operations: Vec<Operation>,
+    /// How often each variable stands in it.
+    pub variable_uses: HashMap<String, u32>,
+    weight: u32,
+}
+
+/// All documents that the server knows.
+pub struct Documents {
+    analyst: Analyst,
+    policy: DocumentPolicy,
+    known: Cache<String, Arc<Document>>,
+    persisted: Cache<[u8; 32], Arc<str>>,
+    trusted: HashMap<String, Arc<Document>>,
+}
+
+impl Documents {
+    /// Reads the manifest, if there is one, and checks each of its documents.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read, or one of its documents would be refused.
+    pub async fn new(analyst: Analyst, config: &GraphqlConfig) -> anyhow::Result<Self> {
+        let mut this = Self {
+            analyst,
+            policy: config.documents,
+            known: Cache::builder()
+                .weigher(|text: &String, document: &Arc<Document>| {
+                    document.weight.saturating_add(text.len() as u32)
+                })
+                .max_capacity(CACHE_BYTES)
+                .build(),
+            persisted: Cache::builder()
+                .weigher(|_, text: &Arc<str>| text.len() as u32 + 128)
+                .max_capacity(PERSISTED_BYTES)
+                .build(),
+            trusted: HashMap::new(),
+        };
+        if let Some(path) = &config.trusted_documents {
+            this.trusted = this
+                .load(path)
+                .await
+                .with_context(|| format!("graphql.trusted_documents: {}", path.display()))?;
+            tracing::info!(documents = this.trusted.len(), "Read the trusted documents");
+        }
+        Ok(this)
+    }
+
+    /// Measures documents.
+    pub fn analyst(&self) -> &Analyst {
+        &self.analyst
+    }
+
+    /// The document that a request names by id, by hash or by its text.
+    ///
+    /// # Errors
+    /// PERSISTED_QUERY_NOT_FOUND, PERSISTED_QUERY_ONLY, BAD_USER_INPUT, and why the document is refused.
+    pub fn find(&self, parameters: &Parameters) -> Result<Arc<Document>, ApiError> {
+        let query = parameters
+            .query
+            .as_deref()
+            .filter(|query| !query.trim().is_empty());
+        if let Some(id) = &parameters.document_id {
+            if query.is_some() && self.policy == DocumentPolicy::Any {
+                return Err(malformed(
+                    "query 与 documentId 只能用一个",
+                    "use either query or documentId",
+                ));
+            }
+            if query.is_some() {
+                return Err(ApiError::new(ErrorCode::PersistedQueryOnly));
+            }
+            return match self.trusted.get(id) {
+                Some(document) => Ok(Arc::clone(document)),
+                None => Err(self.unknown()),
+            };
+        }
+        let extensions = parameters.extensions.as_ref();
+        let persisted = extensions.and_then(|extensions| extensions.0.persisted_query.as_ref());
+        if let Some(persisted) = persisted {
+            return self.find_persisted(&persisted.0.sha256_hash, query);
+        }
+        match (query, self.policy) {
+            (None, _) => Err(malformed(
+                "缺少 query 参数",
+                "the parameter query is missing",
+            )),
+            (Some(query), DocumentPolicy::Any) => self.check_text(query),
+            (Some(_), _) => Err(ApiError::new(ErrorCode::PersistedQueryOnly)),
+        }
+    }
+
+    /// Automatic persisted queries: the hash alone, or with the text for the first time.
+    fn find_persisted(&self, hash: &str, query: Option<&str>) -> Result<Arc<Document>, ApiError> {
+        if let Some(document) = self.trusted.get(hash) {
+            return Ok(Arc::clone(document));
+        }
+        if self.policy == DocumentPolicy::TrustedOnly {
+            return Err(self.unknown());
+        }
+        let Some(key) = parse_hash(hash) else {
+            return Err(malformed(
+                "sha256Hash 应为 64 位十六进制数",
+                "sha256Hash must be 64 hexadecimal digits",
+            ));
+        };
+        let Some(query) = query else {
+            let text = self.persisted.get(&key).ok_or_else(|| self.unknown())?;
+            return self.check_text(&text);
+        };
+        if Sha256::digest(query.as_bytes()).as_slice() != key {
+            return Err(malformed(
+                "sha256Hash 与 query 不符",
+                "sha256Hash is not the hash of query",
+            ));
+        }
+        let document = self.check_text(query)?;
+        self.persisted.insert(key, query.into());
+        Ok(document)
+    }
+
+    fn unknown(&self) -> ApiError {
+        if self.policy == DocumentPolicy::TrustedOnly {
+            return ApiError::new(ErrorCode::PersistedQueryOnly);
+        }
+        // Clients know it by these words, whatever the language; urql looks at nothing else.
+        let words = "PersistedQueryNotFound";
+        ApiError::new(ErrorCode::PersistedQueryNotFound).with_message(Message::new(words, words))
+    }
+
+    fn check_text(&self, query: &str) -> Result<Arc<Document>, ApiError> {
+        if let Some(document) = self.known.get(query) {
+            return Ok(document);
+        }
+        let document = Arc::new(self.check(query)?);
+        self.known.insert(query.to_owned(), Arc::clone(&document));
+        Ok(document)
+    }
+
+    fn check(&self, query: &str) -> Result<Document, ApiError> {
+        let limits = self.analyst.limits();
+        if query.len() > limits.query_bytes {
+            return Err(too_complex(
+                ("查询字节数", "bytes of a query"),
+                limits.query_bytes,
+            ));
+        }
+        let tokens = scan_query(query, limits.tokens, limits.nesting)
+            .map_err(|found| excess(found, limits))?;
+        let parsed = parse_query(query).map_err(|error| {
+            let Some(place) = error.positions().next().filter(|place| place.line > 0) else {
+                return ApiError::new(ErrorCode::GraphqlParseFailed);
+            };
+            ApiError::new(ErrorCode::GraphqlParseFailed)
+                .at(place)
+                .with_message(Message::new(
+                    format!("查询语法有误：第 {} 行第 {} 列", place.line, place.column),
+                    format!(
+                        "Syntax error at line {}, column {}",
+                        place.line, place.column
+                    ),
+                ))
+        })?;
+        let operations = self.analyst.check(&parsed)?;
+        Ok(Document {
+            operations,
+            variable_uses: variable_uses(&parsed),
+            parsed,
+            weight: (tokens * BYTES_PER_TOKEN + query.len()) as u32,
+        })
+    }
+
+    async fn load(&self, path: &Path) -> anyhow::Result<HashMap<String, Arc<Document>>> {
+        let text = std::fs::read_to_string(path)?;
+        let validator = validator();
+        let mut documents = HashMap::new();
+        for (id, query) in parse_manifest(&text)? {
+            let document = match self.check(&query) {
+                Ok(document) => document,
+                Err(error) => bail!("{id}: {}", error.in_english()),
+            };
+            for operation in &document.operations {
+                let mut request = Request::new("").variables(Variables::default());
+                request.operation_name = Some(operation.name.clone()).filter(|n| !n.is_empty());
+                request.set_parsed_query(document.parsed.clone());
+                let response = validator.execute(request).await;
+                if let Some(error) = response.errors.first() {
+                    bail!("{id}: {}", error.message);
+                }
+            }
+            if documents.insert(id.clone(), Arc::new(document)).is_some() {
+                bail!("{id} stands there twice");
+            }
+        }
+        Ok(documents)
+    }
+}
+
+/// Ids and texts of a manifest: an object from id to text, or Apollo's persisted query manifest.
+fn parse_manifest(text: &str) -> anyhow::Result<Vec<(String, String)>> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Manifest {
+        Apollo { operations: Vec<ApolloOperation> },
+        Plain(HashMap<String, String>),
+    }
+    #[derive(serde::Deserialize)]
+    struct ApolloOperation {
+        id: String,
+        body: String,
+    }
+    let manifest = serde_json::from_str(text)
+        .context("expected a JSON object from id to text, or Apollo's persisted query manifest")?;
+    let mut documents: Vec<_> = match manifest {
+        Manifest::Apollo { operations } => operations.into_iter().map(|o| (o.id, o.body)).collect(),
+        Manifest::Plain(documents) => documents.into_iter().collect(),
+    };
+    documents.sort();
+    Ok(documents)
+}
+
+fn parse_hash(text: &str) -> Option<[u8; 32]> {
+    let text = text.as_bytes();
+    let mut hash = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, digits) in hash.iter_mut().zip(text.chunks_exact(2)) {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        *byte = (digit(digits[0])? * 16 + digit(digits[1])?) as u8;
+    }
+    Some(hash)
+}
