@@ -4,6 +4,7 @@ pub mod analysis;
 pub mod context;
 pub mod counts;
 pub mod error;
+pub mod keyset;
 pub mod loader;
 pub mod nulls;
 pub mod pagination;

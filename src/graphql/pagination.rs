@@ -152,8 +152,8 @@ impl<C> Page<C> {
 /// Writes the cursor of a row.
 pub type CursorOf<R> = Box<dyn Fn(&R) -> String + Send + Sync>;
 
-/// Declares the connection and edge types of a list: `edges`, `nodes`, `pageInfo` and `totalCount`. `$node` is a wrapper
-/// round the row `$row`; edges and nodes are made only when they are selected.
+/// Declares the connection and edge types of a list: `edges`, `nodes`, `pageInfo` and `totalCount`. `$node` is made
+/// from the row `$row`; edges and nodes are made only when they are selected.
 macro_rules! relay_connection {
     ($connection:ident, $edge:ident, $node:ident($row:ty), $plural:literal) => {
         #[doc = concat!("One page of ", $plural, ".")]
@@ -179,14 +179,14 @@ macro_rules! relay_connection {
             async fn edges(&self) -> Vec<$edge> {
                 let edge = |row: &$row| $edge {
                     cursor: (self.cursor)(row),
-                    node: $node(row.clone()),
+                    node: $node::from(row.clone()),
                 };
                 self.slice.rows.iter().map(edge).collect()
             }
 
             /// The entries of this page without their cursors.
             async fn nodes(&self) -> Vec<$node> {
-                self.slice.rows.iter().cloned().map($node).collect()
+                self.slice.rows.iter().cloned().map($node::from).collect()
             }
 
             /// Where the page lies in the list.

@@ -3,43 +3,15 @@
 use sea_orm::sea_query::Query;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    Order, PaginatorTrait, QueryFilter, QueryOrder, Select,
 };
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::entity::{criterion, grade, rubric, score};
+use crate::graphql::keyset::{TimeCursor, newest_first};
 use crate::graphql::pagination::Page;
 use crate::platform::clock::Timestamp;
 use crate::platform::db::searchable;
-
-/// Where a score lies in the list: newest first, ties by id.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ScoreCursor {
-    submitted_ms: i64,
-    id: Uuid,
-}
-
-impl ScoreCursor {
-    pub(crate) fn of(score: &score::Model) -> Self {
-        Self {
-            submitted_ms: score.submitted_at.millis(),
-            id: score.id,
-        }
-    }
-
-    fn submitted_at(&self) -> Timestamp {
-        Timestamp::from_millis(self.submitted_ms.min(MAX_MS)).unwrap_or(Timestamp::EPOCH)
-    }
-
-    /// Whether the database can compare with it.
-    pub(crate) fn is_valid(&self) -> bool {
-        (0..=MAX_MS).contains(&self.submitted_ms)
-    }
-}
-
-/// The end of the year 9999.
-const MAX_MS: i64 = 253_402_300_799_999;
 
 /// Which scores to list; all parts must hold.
 #[derive(Debug, Clone, Default)]
@@ -159,35 +131,10 @@ pub(crate) async fn find_score(
 pub(crate) async fn list_scores(
     db: &impl ConnectionTrait,
     filter: &ScoreFilter,
-    page: &Page<ScoreCursor>,
+    page: &Page<TimeCursor>,
 ) -> Result<Vec<score::Model>, DbErr> {
-    let mut select = filter.select();
-    if let Some(cursor) = &page.after {
-        let (time, id) = (cursor.submitted_at(), cursor.id);
-        select = select.filter(score::Column::SubmittedAt.lte(time)).filter(
-            Condition::any()
-                .add(score::Column::SubmittedAt.lt(time))
-                .add(score::Column::Id.lt(id)),
-        );
-    }
-    if let Some(cursor) = &page.before {
-        let (time, id) = (cursor.submitted_at(), cursor.id);
-        select = select.filter(score::Column::SubmittedAt.gte(time)).filter(
-            Condition::any()
-                .add(score::Column::SubmittedAt.gt(time))
-                .add(score::Column::Id.gt(id)),
-        );
-    }
-    let order = match page.is_backward {
-        true => Order::Asc,
-        false => Order::Desc,
-    };
-    select
-        .order_by(score::Column::SubmittedAt, order.clone())
-        .order_by(score::Column::Id, order)
-        .limit(page.fetch())
-        .all(db)
-        .await
+    let order = (score::Column::SubmittedAt, score::Column::Id);
+    newest_first(filter.select(), order, page).all(db).await
 }
 
 pub(crate) async fn count_scores(

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::entity::find_table;
 use crate::entity::rubric::RubricState;
 use crate::entity::{grade, rubric, score};
+use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{Page, Slice};
 use crate::platform::clock::Clock;
 use crate::platform::db::{Database, is_unique_violation};
@@ -16,7 +17,7 @@ use crate::platform::id::{new_id, parse_id};
 use crate::platform::locale::Message;
 use crate::platform::viewer::Viewer;
 use crate::scores::error::ScoreError;
-use crate::scores::repository::{self, ScoreCursor, ScoreFilter};
+use crate::scores::repository::{self, ScoreFilter};
 use crate::scores::rubric::{
     CheckedGrade, GradeDraft, check_account_number, check_grades, is_open, total,
 };
@@ -199,7 +200,7 @@ impl ScoreService {
         &self,
         viewer: &Viewer,
         filter: &ScoreFilter,
-        page: &Page<ScoreCursor>,
+        page: &Page<TimeCursor>,
     ) -> Result<Slice<score::Model>, ScoreError> {
         let rows = repository::list_scores(self.db.read(), &scoped(viewer, filter), page).await?;
         Ok(page.slice(rows))

@@ -8,12 +8,13 @@ pub use self::types::{Rubric, Score};
 use self::types::{ScoreConnection, ScoreFilter, SubmitScoreInput, SubmitScorePayload};
 use crate::graphql::context::{locale, service, viewer, viewer_opt};
 use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{PageArgs, encode};
 use crate::platform::fault::{Fault, Rule};
 use crate::platform::id::parse_id;
 use crate::platform::locale::Message;
 use crate::scores::error::ScoreError;
-use crate::scores::repository::{self, ScoreCursor};
+use crate::scores::repository;
 use crate::scores::service::ScoreService;
 
 /// Queries about rubrics and scores.
@@ -63,7 +64,7 @@ impl ScoresQuery {
             last,
             before,
         }
-        .check(*service(ctx)?, ScoreCursor::is_valid)?;
+        .check(*service(ctx)?, TimeCursor::is_valid)?;
         let filter = filter.unwrap_or_default();
         let submitted_by = filter
             .submitted_by
@@ -84,7 +85,7 @@ impl ScoresQuery {
         Ok(ScoreConnection {
             slice,
             total_count,
-            cursor: Box::new(|score| encode(&ScoreCursor::of(score))),
+            cursor: Box::new(|score| encode(&TimeCursor::of(score.submitted_at, score.id))),
         })
     }
 }

@@ -291,6 +291,12 @@ async fn criteria_of(
         .unwrap_or_default())
 }
 
+impl From<score::Model> for Score {
+    fn from(row: score::Model) -> Self {
+        Self(row)
+    }
+}
+
 relay_connection!(ScoreConnection, ScoreEdge, Score(score::Model), "scores");
 
 /// A score to submit.

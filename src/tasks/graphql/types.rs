@@ -145,6 +145,12 @@ impl Task {
     }
 }
 
+impl From<task::Model> for Task {
+    fn from(row: task::Model) -> Self {
+        Self(row)
+    }
+}
+
 relay_connection!(TaskConnection, TaskEdge, Task(task::Model), "tasks");
 
 /// Which tasks to list; all parts must hold.
