@@ -45,14 +45,12 @@ impl App {
     /// When the database cannot be reached or the machine lacks what the server needs.
     pub async fn new(config: &Config, clock: Arc<dyn Clock>, is_dev: bool) -> anyhow::Result<Self> {
         let db = Arc::new(Database::connect(&config.database).await?);
-        let wechat = WechatClient::new(http_client::build(config.wechat.timeout)?, &config.wechat);
-        let identity = IdentityService::new(
-            Arc::clone(&db),
+        let wechat = WechatClient::new(
+            http_client::build(config.wechat.timeout)?,
+            &config.wechat,
             Arc::clone(&clock),
-            wechat,
-            &config.auth,
-            &config.rate_limit,
-        )?;
+        );
+        let identity = IdentityService::new(Arc::clone(&db), Arc::clone(&clock), wechat, config)?;
         let identity = Arc::new(identity);
         let schema = schema::build(Services {
             db: Arc::clone(&db),

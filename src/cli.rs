@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use crate::app::{self, App, SchemaChange};
-use crate::identity::{IdentityError, NewAccount};
+use crate::identity::{IdentityError, NewAccount, check_keys, new_ed25519_key, new_p256_key};
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::config::{Config, Purpose, Settings, Sources};
 use crate::platform::fault::{Fault, Rule};
@@ -67,8 +67,12 @@ enum Command {
     Schema,
     /// Print the settings in effect, secrets redacted, and everything that is wrong with them.
     CheckConfig,
-    /// Print a new signing key for `auth.secret`.
-    Keygen,
+    /// Print a new signing key: text for `auth.secret`, or with --algorithm a private key in PEM for `auth.key_files`.
+    Keygen {
+        /// What the key is for.
+        #[arg(long, value_enum, default_value_t = KeyAlgorithm::Hs256)]
+        algorithm: KeyAlgorithm,
+    },
     /// Make and change accounts.
     User {
         #[command(subcommand)]
@@ -90,6 +94,16 @@ enum MigrateAction {
     Status,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum KeyAlgorithm {
+    /// A secret that signs and verifies.
+    Hs256,
+    /// Ed25519; others can verify by the public half.
+    Eddsa,
+    /// ECDSA on P-256; others can verify by the public half.
+    Es256,
+}
+
 #[derive(Debug, Subcommand)]
 enum UserAction {
     /// Make an account; its password is the first line of standard input.
@@ -102,6 +116,11 @@ enum UserAction {
     },
     /// Make an account an administrator.
     Promote {
+        /// User name.
+        name: String,
+    },
+    /// Open an account that is disabled, and forgive its failed sign-ins.
+    Unlock {
         /// User name.
         name: String,
     },
@@ -126,7 +145,11 @@ pub fn run() -> anyhow::Result<()> {
             Command::Migrate { action } => migrate(&load(&sources, Purpose::Tool)?, action).await,
             Command::Schema => say(&sdl()),
             Command::CheckConfig => check_config(&sources),
-            Command::Keygen => say(&format!("{}\n", new_secret())),
+            Command::Keygen { algorithm } => match algorithm {
+                KeyAlgorithm::Hs256 => say(&format!("{}\n", new_secret())),
+                KeyAlgorithm::Eddsa => say(&new_ed25519_key()?),
+                KeyAlgorithm::Es256 => say(&new_p256_key()?),
+            },
             Command::User { action } => user(&load(&sources, Purpose::Tool)?, action).await,
         }
     })
@@ -151,7 +174,8 @@ fn new_secret() -> String {
 fn check_config(sources: &Sources) -> anyhow::Result<()> {
     let settings = Settings::load(sources, Purpose::Serve);
     say(&settings.redacted())?;
-    settings.check(Purpose::Serve)?;
+    let config = settings.check(Purpose::Serve)?;
+    check_keys(&config.auth)?;
     say("The settings are fine.\n")
 }
 
@@ -176,9 +200,13 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
     let is_simulated = !settings.is_set("wechat.base_url");
     let mut config = settings.check(Purpose::Dev)?;
     telemetry::init(&config.log)?;
-    if is_simulated && let Some(app) = &config.wechat.app {
-        let simulator =
-            WechatSimulator::start(&app.id, app.secret.expose_secret(), Arc::clone(&clock)).await?;
+    if is_simulated {
+        let apps = &config.wechat.apps;
+        let apps: Vec<_> = apps
+            .iter()
+            .map(|app| (app.id.as_str(), app.secret.expose_secret()))
+            .collect();
+        let simulator = WechatSimulator::start(&apps, Arc::clone(&clock)).await?;
         config.wechat.base_url = simulator.base_url().parse()?;
     }
     app::migrate(&config.database).await?;
@@ -258,7 +286,7 @@ async fn serve(sources: &Sources) -> anyhow::Result<()> {
     prepare_tables(&config)
         .await
         .context("the database cannot be used")?;
-    if config.wechat.app.is_none() {
+    if config.wechat.apps.is_empty() {
         tracing::warn!(
             "wechat.app_id and wechat.app_secret are not set: sign-in by WeChat code is off"
         );
@@ -362,6 +390,10 @@ async fn user(config: &Config, action: UserAction) -> anyhow::Result<()> {
         UserAction::Promote { name } => {
             app.identity.promote(&name).await.map_err(explain)?;
             say(&format!("{name} is an administrator now\n"))
+        }
+        UserAction::Unlock { name } => {
+            app.identity.unlock(&name).await.map_err(explain)?;
+            say(&format!("{name} can sign in again\n"))
         }
     }
 }

@@ -12,6 +12,7 @@ mod m20261121_000001_create_identity;
 mod m20261121_000002_create_scores;
 mod m20261121_000003_create_tasks;
 mod m20261121_000004_insert_default_rubric;
+mod m20261121_000005_extend_identity;
 
 /// Applies and undoes the migrations, in the order listed here.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_create_scores::Migration),
             Box::new(m20261121_000003_create_tasks::Migration),
             Box::new(m20261121_000004_insert_default_rubric::Migration),
+            Box::new(m20261121_000005_extend_identity::Migration),
         ]
     }
 }

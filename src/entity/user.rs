@@ -22,6 +22,7 @@ pub struct Model {
     pub password_hash: Option<String>,
     pub role: Role,
     pub is_disabled: bool,
+    pub search_text: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

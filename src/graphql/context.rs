@@ -10,7 +10,7 @@ use crate::platform::locale::Locale;
 use crate::platform::viewer::Viewer;
 
 /// What is known about the request that is being answered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RequestContext {
     /// The caller; `None` without a token.
     pub viewer: Option<Viewer>,
@@ -22,6 +22,10 @@ pub struct RequestContext {
     pub user_agent: Option<String>,
     /// Where the request comes from.
     pub client_address: IpAddr,
+    /// The mini-program that the `Referer` header claims; anybody can claim one.
+    pub wechat_app_id: Option<String>,
+    /// The `Idempotency-Key` header, as sent: a secret between the client and us.
+    pub idempotency_key: Option<String>,
 }
 
 /// The request.
@@ -42,6 +46,18 @@ pub fn viewer<'a>(ctx: &Context<'a>) -> Result<&'a Viewer, ApiError> {
         .viewer
         .as_ref()
         .ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))
+}
+
+/// The caller, who must be an administrator.
+///
+/// # Errors
+/// UNAUTHENTICATED, FORBIDDEN.
+pub fn admin<'a>(ctx: &Context<'a>) -> Result<&'a Viewer, ApiError> {
+    let viewer = viewer(ctx)?;
+    match viewer.is_admin() {
+        true => Ok(viewer),
+        false => Err(ApiError::new(ErrorCode::Forbidden)),
+    }
 }
 
 /// The caller, if signed in.

@@ -18,6 +18,8 @@ use crate::http::parameters::{Operations, Parameters, malformed};
 use crate::http::reply::{self, MediaType, Refusal};
 use crate::http::router::{AppState, RequestId};
 
+const IDEMPOTENCY_KEY: header::HeaderName = header::HeaderName::from_static("idempotency-key");
+
 /// `POST /graphql`
 pub(crate) async fn post(
     State(state): State<AppState>,
@@ -206,6 +208,8 @@ async fn signed_in(
             request_id,
             user_agent: text(headers, header::USER_AGENT),
             client_address,
+            wechat_app_id: reply::wechat_app_id(headers),
+            idempotency_key: text(headers, IDEMPOTENCY_KEY).filter(|key| !key.is_empty()),
         }),
         Err(error) => {
             let limited = state.endpoint.charge_refusal(client_address).err();

@@ -16,8 +16,16 @@ use crate::platform::address::network_of;
 use crate::platform::config::RateLimitConfig;
 use crate::platform::viewer::Viewer;
 
-/// Fields that open a session; each request may have one of them.
-const SIGN_INS: [&str; 3] = ["login", "register", "refreshSession"];
+/// Fields that open a session, check a password or use a WeChat code; each request may have one of them.
+const SIGN_INS: [&str; 7] = [
+    "login",
+    "register",
+    "refreshSession",
+    "changePassword",
+    "linkWechat",
+    "bindPhoneNumber",
+    "deleteAccount",
+];
 /// Tells who has an account, as a sign-in might.
 const ENUMERATES: &str = "usernameAvailable";
 
@@ -61,7 +69,7 @@ impl Charges {
     };
 }
 
-/// How many sessions an operation would open.
+/// How many sign-ins an operation asks for.
 pub fn sign_ins(operation: &Operation) -> u32 {
     let fields = operation.root_fields.iter();
     match operation.kind {

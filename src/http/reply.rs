@@ -60,6 +60,15 @@ pub(crate) fn locale(headers: &HeaderMap) -> Locale {
         .unwrap_or_default()
 }
 
+/// The mini-program that a `Referer` claims: `wx.request` always sends
+/// `https://servicewechat.com/{appid}/{version}/page-frame.html`.
+pub(crate) fn wechat_app_id(headers: &HeaderMap) -> Option<String> {
+    let referer = headers.get(header::REFERER)?.to_str().ok()?;
+    let rest = referer.strip_prefix("https://servicewechat.com/")?;
+    let (app_id, _) = rest.split_once('/')?;
+    (!app_id.is_empty()).then(|| app_id.to_owned())
+}
+
 /// Whether a response is that of a request that was not executed: it has no `data`.
 pub(crate) fn is_request_error(response: &GraphqlResponse) -> bool {
     // An error of a field has a path; what has none stopped the request before it ran.

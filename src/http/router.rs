@@ -64,7 +64,8 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
         )
         .route("/graphql/ws", get(websocket::upgrade))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz));
+        .route("/readyz", get(readyz))
+        .route("/.well-known/jwks.json", get(jwks));
     if config.graphql.introspection {
         router = router.route("/schema.graphql", get(schema));
     }
@@ -173,6 +174,22 @@ async fn method_not_allowed(
 async fn schema() -> impl IntoResponse {
     let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], sdl())
+}
+
+/// The public keys of access tokens, for other services that check them.
+async fn jwks(State(state): State<AppState>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/jwk-set+json"),
+        // Short, so that a new key is known before it signs for long.
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    match serde_json::to_string(&state.identity.public_keys()) {
+        Ok(keys) => (headers, keys).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "The public keys cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// Whether requests can be served: the database answers.

@@ -1,13 +1,15 @@
 //! What an account is made of: the rules for names and addresses, and the row of a WeChat user.
 
+use reqwest::Url;
 use sea_orm::DatabaseTransaction;
 
 use crate::clients::wechat::WechatUser;
 use crate::entity::user::Role;
 use crate::entity::{user, wechat_identity};
+use crate::identity::audit::Act;
 use crate::identity::error::IdentityError;
 use crate::identity::repository;
-use crate::platform::clock::Timestamp;
+use crate::identity::sign_in::insert_account;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::id::new_id;
 use crate::platform::locale::Message;
@@ -65,15 +67,45 @@ pub(super) fn check_email(faults: &mut Faults, email: &str) -> String {
     email
 }
 
-/// The user behind a WeChat identity, made when it is seen for the first time; whether it was.
+/// An `https` address of at most 2048 characters: phones load nothing else, and a picture from WeChat's temporary files is
+/// gone tomorrow.
+pub(super) fn check_avatar_url(faults: &mut Faults, url: &str) -> String {
+    let url = faults.line(&["avatarUrl"], url, 1, 2048);
+    let is_plausible = url
+        .parse::<Url>()
+        .is_ok_and(|url| url.scheme() == "https" && url.has_host() && url.username().is_empty());
+    if !is_plausible && !url.is_empty() {
+        let expected = Message::new("应为 https 网址", "an https address");
+        faults.add(&["avatarUrl"], Rule::Malformed { expected });
+    }
+    url
+}
+
+/// Stands between the parts of a searched text; no name or address contains it.
+const SEPARATOR: char = '\u{1f}';
+
+/// What a search for users looks through.
+pub(super) fn search_text(user: &user::Model) -> String {
+    let key = |key: &Option<String>| key.clone().unwrap_or_default();
+    let name = user.display_name.to_lowercase();
+    let (username, email) = (key(&user.username_key), key(&user.email_key));
+    format!("{username}{SEPARATOR}{name}{SEPARATOR}{email}")
+}
+
+/// Whether the user can sign in by password.
+pub(super) fn can_use_password(user: &user::Model) -> bool {
+    user.password_hash.is_some() && (user.username_key.is_some() || user.email_key.is_some())
+}
+
+/// The user behind a WeChat identity, locked, or made when it is seen for the first time; whether it was.
 pub(super) async fn find_or_create_wechat_user(
     tx: &DatabaseTransaction,
     wechat: WechatUser,
-    now: Timestamp,
+    act: &Act,
 ) -> Result<(user::Model, bool), IdentityError> {
     let known = repository::find_wechat_identity(tx, &wechat.app_id, &wechat.openid).await?;
     if let Some(identity) = known {
-        let user = repository::find_user(tx, identity.user_id)
+        let user = repository::find_user_for_update(tx, identity.user_id)
             .await?
             .ok_or(IdentityError::NoSuchUser)?;
         if let Some(unionid) = wechat.unionid
@@ -83,8 +115,8 @@ pub(super) async fn find_or_create_wechat_user(
         }
         return Ok((user, false));
     }
-    let id = new_id();
-    let user = user::Model {
+    let (id, now) = (new_id(), act.at);
+    let mut user = user::Model {
         id,
         username: None,
         username_key: None,
@@ -97,10 +129,12 @@ pub(super) async fn find_or_create_wechat_user(
         password_hash: None,
         role: Role::User,
         is_disabled: false,
+        search_text: String::new(),
         created_at: now,
         updated_at: now,
     };
-    repository::insert_user(tx, user.clone()).await?;
+    user.search_text = search_text(&user);
+    insert_account(tx, user.clone(), act).await?;
     repository::insert_wechat_identity(
         tx,
         wechat_identity::Model {

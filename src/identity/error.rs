@@ -7,7 +7,7 @@ use crate::platform::db::WriteError;
 use crate::platform::fault::{Fault, Faults};
 
 /// Facts about a failed use of an account.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum IdentityError {
     /// User name and password do not go together, or there is no such user.
     #[error("wrong user name or password")]
@@ -48,15 +48,44 @@ pub enum IdentityError {
     /// There is no such user.
     #[error("no such user")]
     NoSuchUser,
+    /// The caller has no such session.
+    #[error("no such session")]
+    NoSuchSession,
+    /// Nothing else would be left to sign in with.
+    #[error("the last way to sign in")]
+    LastLoginMethod,
+    /// The WeChat account is somebody else's, or the caller has another one of the same mini-program.
+    #[error("the WeChat account cannot be linked")]
+    WechatTaken,
+    /// Nobody would be left to administer the server.
+    #[error("the last administrator")]
+    LastAdmin,
     /// WeChat did not let the user sign in.
     #[error(transparent)]
     Wechat(#[from] WechatError),
+    /// A key cannot be used.
+    #[error("auth.key_files: {0}")]
+    Key(String),
     /// Hashing or signing failed.
     #[error("cryptography failed: {0}")]
     Crypto(String),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
+}
+
+impl IdentityError {
+    /// Whether it is a failed sign-in to be remembered, and neither a fault of ours nor bad input.
+    pub(super) fn is_failed_sign_in(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidCredentials
+                | Self::AccountDisabled
+                | Self::Wechat(
+                    WechatError::CodeInvalid | WechatError::CodeUsed | WechatError::UserBlocked
+                )
+        )
+    }
 }
 
 impl From<Faults> for IdentityError {

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::identity::error::IdentityError;
+use crate::platform::config::{CharacterClass, PasswordConfig};
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::locale::Message;
-
-const MIN_LENGTH: usize = 8;
-const MAX_LENGTH: usize = 128;
 
 /// Passwords that may wait to be hashed. At about 20 ms each that is a few seconds of work for one core.
 const MAX_WAITING: usize = 256;
@@ -21,30 +19,92 @@ const MAX_WAITING: usize = 256;
 /// keyboard; one a line.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// Checks `password` against the policy: 8 to 128 characters with an upper-case and a lower-case letter, a digit and a
-/// special character, and not one that everybody uses.
-pub(crate) fn check_policy(path: &[&str], password: &str, faults: &mut Faults) {
-    let length = password.chars().count();
-    if length < MIN_LENGTH {
-        return faults.add(path, Rule::TooShort { min: MIN_LENGTH });
+/// What a new password must be.
+pub(crate) struct Policy {
+    min_length: usize,
+    max_length: usize,
+    required: Vec<CharacterClass>,
+    refuse_common: bool,
+}
+
+impl Policy {
+    pub(crate) fn new(config: &PasswordConfig) -> Self {
+        Self {
+            min_length: config.min_length,
+            max_length: config.max_length,
+            required: config.required.clone(),
+            refuse_common: config.refuse_common,
+        }
     }
-    if length > MAX_LENGTH {
-        return faults.add(path, Rule::TooLong { max: MAX_LENGTH });
+
+    /// Checks the password at `path`: its length, the kinds of characters, and that it is not one that everybody uses.
+    ///
+    /// # Errors
+    /// `WeakPassword` with the first rule that it breaks.
+    pub(crate) fn check(&self, path: &[&str], password: &str) -> Result<(), IdentityError> {
+        let Some(rule) = self.broken_rule(password) else {
+            return Ok(());
+        };
+        let mut faults = Faults::under(path);
+        faults.add(&[], rule);
+        Err(IdentityError::WeakPassword(faults.into_list()))
     }
-    let has = |class: fn(char) -> bool| password.chars().any(class);
-    if !(has(char::is_uppercase)
-        && has(char::is_lowercase)
-        && has(char::is_numeric)
-        && has(|c| !c.is_alphanumeric()))
-    {
-        let expected = Message::new(
-            "须同时包含大写字母、小写字母、数字和特殊字符",
-            "upper-case and lower-case letters, digits and special characters",
+
+    fn broken_rule(&self, password: &str) -> Option<Rule> {
+        let length = password.chars().count();
+        let lacks = |class: &CharacterClass| {
+            !password.chars().any(|c| match class {
+                CharacterClass::Upper => c.is_uppercase(),
+                CharacterClass::Lower => c.is_lowercase(),
+                CharacterClass::Digit => c.is_numeric(),
+                CharacterClass::Special => !c.is_alphanumeric(),
+            })
+        };
+        if length < self.min_length {
+            Some(Rule::TooShort {
+                min: self.min_length,
+            })
+        } else if length > self.max_length {
+            Some(Rule::TooLong {
+                max: self.max_length,
+            })
+        } else if self.required.iter().any(lacks) {
+            Some(Rule::Malformed {
+                expected: self.expected(),
+            })
+        } else if self.refuse_common && is_common(password) {
+            let expected = Message::new("这个密码太常见", "a password that is not in common use");
+            Some(Rule::Malformed { expected })
+        } else {
+            None
+        }
+    }
+
+    /// The required kinds of characters in words.
+    fn expected(&self) -> Message {
+        let words = |word: fn(&CharacterClass) -> &'static str, between: &str| {
+            let words: Vec<&str> = self.required.iter().map(word).collect();
+            words.join(between)
+        };
+        let zh = words(
+            |class| match class {
+                CharacterClass::Upper => "大写字母",
+                CharacterClass::Lower => "小写字母",
+                CharacterClass::Digit => "数字",
+                CharacterClass::Special => "特殊字符",
+            },
+            "、",
         );
-        faults.add(path, Rule::Malformed { expected });
-    } else if is_common(password) {
-        let expected = Message::new("这个密码太常见", "a password that is not in common use");
-        faults.add(path, Rule::Malformed { expected });
+        let en = words(
+            |class| match class {
+                CharacterClass::Upper => "an upper-case letter",
+                CharacterClass::Lower => "a lower-case letter",
+                CharacterClass::Digit => "a digit",
+                CharacterClass::Special => "a special character",
+            },
+            ", ",
+        );
+        Message::new(format!("须同时包含{zh}"), en)
     }
 }
 
@@ -81,28 +141,43 @@ fn undo_substitutions(text: &str) -> String {
         .collect()
 }
 
+/// Whether a password is the one behind a hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Wrong,
+    Right {
+        /// A new hash, when the old one was made with less memory or fewer passes than are asked for now.
+        renewed: Option<String>,
+    },
+}
+
 /// Hashes and verifies passwords, a few at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct PasswordHasher {
     gate: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    params: Params,
     /// What an unknown user's password is compared with, so that it takes as long as a known user's.
     decoy: Arc<str>,
 }
 
 impl PasswordHasher {
-    /// A hasher that uses at most `parallel` threads at once; each needs 19 MiB.
-    pub(crate) fn new(parallel: usize) -> Result<Self, IdentityError> {
+    /// A hasher that uses at most `parallel` threads at once; each needs the memory that `config` says.
+    pub(crate) fn new(parallel: usize, config: &PasswordConfig) -> Result<Self, IdentityError> {
+        let params = Params::new(config.memory_kib, config.passes, 1, None)
+            .map_err(|error| IdentityError::Crypto(error.to_string()))?;
         Ok(Self {
             gate: Arc::new(Semaphore::new(parallel.max(1))),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
-            decoy: hash_now(&crate::platform::id::new_id().to_string())?.into(),
+            decoy: hash_now(&params, &crate::platform::id::new_id().to_string())?.into(),
+            params,
         })
     }
 
-    /// The PHC string of `password`: Argon2id, 19 MiB, 2 passes, 1 lane, its own salt (OWASP's first choice).
+    /// The PHC string of `password`: Argon2id, 1 lane, its own salt.
     pub(crate) async fn hash(&self, password: String) -> Result<String, IdentityError> {
-        self.run(move || hash_now(&password)).await?
+        let params = self.params.clone();
+        self.run(move || hash_now(&params, &password)).await?
     }
 
     /// Whether `password` is the one behind `hash`. Without a hash the work is done all the same, and the answer is no.
@@ -110,19 +185,26 @@ impl PasswordHasher {
         &self,
         password: String,
         hash: Option<String>,
-    ) -> Result<bool, IdentityError> {
+    ) -> Result<Verdict, IdentityError> {
         let is_known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.decoy.to_string());
-        let matches = self
-            .run(move || {
-                PasswordHash::new(&hash).is_ok_and(|hash| {
-                    Argon2::default()
-                        .verify_password(password.as_bytes(), &hash)
-                        .is_ok()
-                })
-            })
-            .await?;
-        Ok(matches && is_known)
+        let params = self.params.clone();
+        self.run(move || {
+            let Ok(hash) = PasswordHash::new(&hash) else {
+                return Ok(Verdict::Wrong);
+            };
+            let is_right = argon2(&params)
+                .verify_password(password.as_bytes(), &hash)
+                .is_ok();
+            if !is_right || !is_known {
+                return Ok(Verdict::Wrong);
+            }
+            let is_weak = Params::try_from(&hash)
+                .is_ok_and(|old| old.m_cost() < params.m_cost() || old.t_cost() < params.t_cost());
+            let renewed = is_weak.then(|| hash_now(&params, &password)).transpose()?;
+            Ok(Verdict::Right { renewed })
+        })
+        .await?
     }
 
     async fn run<T: Send + 'static>(
@@ -147,8 +229,12 @@ impl PasswordHasher {
     }
 }
 
-fn hash_now(password: &str) -> Result<String, IdentityError> {
-    Argon2::default()
+fn argon2(params: &Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+}
+
+fn hash_now(params: &Params, password: &str) -> Result<String, IdentityError> {
+    argon2(params)
         .hash_password(password.as_bytes())
         .map(|hash| hash.to_string())
         .map_err(|error| IdentityError::Crypto(error.to_string()))
@@ -158,10 +244,67 @@ fn hash_now(password: &str) -> Result<String, IdentityError> {
 mod tests {
     use super::*;
 
+    fn config() -> PasswordConfig {
+        use crate::platform::config::{Purpose, Settings, Sources};
+        let settings = Settings::load(&Sources::default(), Purpose::Tool);
+        settings.check(Purpose::Tool).unwrap().password
+    }
+
     fn is_accepted(password: &str) -> bool {
-        let mut faults = Faults::under(&[]);
-        check_policy(&["password"], password, &mut faults);
-        faults.is_empty()
+        Policy::new(&config()).broken_rule(password).is_none()
+    }
+
+    #[test]
+    fn asks_for_what_the_settings_say() {
+        let policy = Policy::new(&PasswordConfig {
+            min_length: 15,
+            required: vec![],
+            refuse_common: false,
+            ..config()
+        });
+        assert_eq!(policy.broken_rule("password1234567"), None);
+        assert_eq!(
+            policy.broken_rule("Xk9#mQ2v"),
+            Some(Rule::TooShort { min: 15 })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_less_memory_is_renewed() {
+        let weak = PasswordConfig {
+            memory_kib: 8192,
+            ..config()
+        };
+        let (old, new) = (
+            PasswordHasher::new(1, &weak).unwrap(),
+            PasswordHasher::new(1, &config()).unwrap(),
+        );
+        let hash = old.hash("x".to_owned()).await.unwrap();
+        let same = old
+            .verify("x".to_owned(), Some(hash.clone()))
+            .await
+            .unwrap();
+        assert_eq!(same, Verdict::Right { renewed: None });
+        let Verdict::Right {
+            renewed: Some(renewed),
+        } = new
+            .verify("x".to_owned(), Some(hash.clone()))
+            .await
+            .unwrap()
+        else {
+            panic!("not renewed");
+        };
+        assert!(renewed.contains("m=19456"), "{renewed}");
+        let verdict = new.verify("x".to_owned(), Some(renewed)).await.unwrap();
+        assert_eq!(verdict, Verdict::Right { renewed: None });
+        assert_eq!(
+            new.verify("y".to_owned(), Some(hash)).await.unwrap(),
+            Verdict::Wrong
+        );
+        assert_eq!(
+            new.verify("y".to_owned(), None).await.unwrap(),
+            Verdict::Wrong
+        );
     }
 
     #[test]

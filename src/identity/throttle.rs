@@ -71,6 +71,7 @@ impl Tally {
 type Tallies<K> = Cache<K, Arc<Mutex<Tally>>>;
 
 /// Counts failures of this instance.
+#[derive(Clone)]
 pub(crate) struct SignInThrottle {
     accounts: Tallies<(IpAddr, String)>,
     addresses: Tallies<IpAddr>,
@@ -124,6 +125,19 @@ impl SignInThrottle {
         }
         drop(by_address);
         Ok(attempt)
+    }
+
+    /// Forgets the failures of the account of `key`, and those of the addresses that they came from.
+    pub(crate) fn forgive(&self, key: &str) {
+        let account = sha256_hex(key.as_bytes());
+        for (key, tally) in &self.accounts {
+            if key.1 == account {
+                *lock(&tally) = Tally::default();
+                if let Some(tally) = self.addresses.get(&key.0) {
+                    *lock(&tally) = Tally::default();
+                }
+            }
+        }
     }
 }
 

@@ -1,21 +1,20 @@
-//! Access tokens (JWT, HS256) and refresh tokens (random, stored as SHA-256).
+//! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), checked as RFC 8725 asks.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use secrecy::ExposeSecret;
+use jsonwebtoken::{Header, Validation, decode_header};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::identity::error::IdentityError;
+use crate::identity::keys::{Key, KeyRing};
 use crate::platform::clock::Timestamp;
 use crate::platform::config::AuthConfig;
-use crate::platform::digest::sha256_hex;
 use crate::platform::id::{new_id, parse_id};
 
 /// How far the clock of another instance may run ahead of ours, in seconds.
 const CLOCK_SKEW_SECONDS: i64 = 5;
+/// Sets access tokens apart from any other JWT that one of our keys might sign.
+const TYPE: &str = "at+jwt";
 
 /// All claims are required; a token that lacks one does not parse.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,32 +40,22 @@ pub(crate) struct AccessToken {
 
 /// Signs and reads access tokens.
 pub(crate) struct TokenSigner {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    validation: Validation,
+    keys: KeyRing,
     issuer: String,
     audience: String,
 }
 
 impl TokenSigner {
-    /// The key is the UTF-8 bytes of `auth.secret`.
-    pub(crate) fn new(config: &AuthConfig) -> Self {
-        let secret = config.secret.expose_secret().as_bytes();
-        // Pinned: whatever algorithm a token names, only this one is tried.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_issuer(&[&config.issuer]);
-        validation.set_audience(&[&config.audience]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        // Times are compared below, with our clock.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
+    pub(crate) fn new(keys: KeyRing, config: &AuthConfig) -> Self {
         Self {
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
-            validation,
+            keys,
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
         }
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.keys
     }
 
     /// A token for one session.
@@ -87,17 +76,42 @@ impl TokenSigner {
             exp: expires_at.seconds(),
             jti: new_id().to_string(),
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
+        let key = self.keys.signing();
+        let mut header = Header::new(key.algorithm);
+        header.typ = Some(TYPE.to_owned());
+        header.kid = Some(key.id.clone());
+        jsonwebtoken::encode(&header, &claims, &key.encoding)
             .map_err(|error| IdentityError::Crypto(error.to_string()))
     }
 
-    /// Reads a token: signature, issuer, audience and times.
+    /// What a token must be that names this key. The algorithm is pinned: whatever another one a token names, only the key's
+    /// own is tried.
+    fn validation(&self, key: &Key) -> Validation {
+        let mut validation = Validation::new(key.algorithm);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        // Times are compared below, with our clock.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation
+    }
+
+    /// Reads a token: type, key, signature, issuer, audience and times.
     ///
     /// # Errors
     /// [`IdentityError::TokenInvalid`] for anything but a token of ours that has merely expired.
     pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<AccessToken, IdentityError> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|_| IdentityError::TokenInvalid)?
+        let invalid = |_| IdentityError::TokenInvalid;
+        let header = decode_header(token).map_err(invalid)?;
+        let has_type = header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE));
+        let key = self
+            .keys
+            .find(header.kid.as_deref())
+            .filter(|_| has_type)
+            .ok_or(IdentityError::TokenInvalid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation(key))
+            .map_err(invalid)?
             .claims;
         let latest = (now + TimeDelta::seconds(CLOCK_SKEW_SECONDS)).seconds();
         let (Some(user_id), Some(session_id), Some(expires_at)) = (
@@ -119,14 +133,4 @@ impl TokenSigner {
             expires_at,
         })
     }
-}
-
-/// A new refresh token: 256 random bits.
-pub(crate) fn new_refresh_token() -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
-}
-
-/// What is stored of a refresh token. It is random already, so a plain hash is enough.
-pub(crate) fn hash_refresh_token(token: &str) -> String {
-    sha256_hex(token.as_bytes())
 }

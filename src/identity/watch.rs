@@ -10,12 +10,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SessionWatches(Arc<Mutex<HashMap<Uuid, Watched>>>);
 
-#[derive(Debug)]
-struct Watched {
-    user_id: Uuid,
-    /// Dropped when the session ends, which is what the receivers wait for.
-    sender: watch::Sender<()>,
-}
+/// Dropped when the session ends, which is what the receivers wait for.
+type Watched = watch::Sender<()>;
 
 /// Waits for the end of a session.
 #[derive(Debug)]
@@ -27,26 +23,21 @@ pub struct SessionWatch {
 
 impl SessionWatches {
     /// Begins to watch a session, which is not ended now.
-    pub(crate) fn watch(&self, user_id: Uuid, session_id: Uuid) -> SessionWatch {
+    pub(crate) fn watch(&self, session_id: Uuid) -> SessionWatch {
         let mut sessions = self.lock();
-        let watched = sessions.entry(session_id).or_insert_with(|| Watched {
-            user_id,
-            sender: watch::Sender::new(()),
-        });
+        let sender = sessions
+            .entry(session_id)
+            .or_insert_with(|| watch::Sender::new(()));
         SessionWatch {
             session_id,
-            receiver: Some(watched.sender.subscribe()),
+            receiver: Some(sender.subscribe()),
             all: self.clone(),
         }
     }
 
-    /// Tells those who watch that a session of the user has ended, or all of them.
-    pub(crate) fn end(&self, user_id: Uuid, only: Option<Uuid>) {
-        let mut sessions = self.lock();
-        match only {
-            Some(session_id) => drop(sessions.remove(&session_id)),
-            None => sessions.retain(|_, watched| watched.user_id != user_id),
-        }
+    /// Tells those who watch that a session has ended.
+    pub(crate) fn end(&self, session_id: Uuid) {
+        self.lock().remove(&session_id);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Watched>> {
@@ -67,8 +58,8 @@ impl Drop for SessionWatch {
     fn drop(&mut self) {
         self.receiver = None;
         let mut sessions = self.all.lock();
-        if let Some(watched) = sessions.get(&self.session_id)
-            && watched.sender.receiver_count() == 0
+        if let Some(sender) = sessions.get(&self.session_id)
+            && sender.receiver_count() == 0
         {
             sessions.remove(&self.session_id);
         }

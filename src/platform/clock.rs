@@ -58,6 +58,15 @@ impl Add<TimeDelta> for Timestamp {
     }
 }
 
+impl Sub<TimeDelta> for Timestamp {
+    type Output = Self;
+
+    /// The earliest time there is, rather than one that cannot be told.
+    fn sub(self, by: TimeDelta) -> Self {
+        Self(self.0.checked_sub_signed(by).unwrap_or(Self::EPOCH.0))
+    }
+}
+
 impl Sub for Timestamp {
     type Output = TimeDelta;
 

@@ -5,7 +5,7 @@ use async_graphql::{Context, ID, Interface, Object};
 use crate::entity::find_table;
 use crate::graphql::context::{service, viewer_opt};
 use crate::graphql::error::ApiError;
-use crate::identity::User;
+use crate::identity::{AuditEvent, IdentityService, Session, User};
 use crate::platform::db::Database;
 use crate::platform::id::parse_id;
 use crate::scores::{Rubric, Score, ScoreService};
@@ -27,6 +27,10 @@ pub(crate) enum Node {
     Score(Score),
     /// A task.
     Task(Task),
+    /// A session.
+    Session(Session),
+    /// A security event.
+    AuditEvent(AuditEvent),
 }
 
 /// Refetching.
@@ -36,7 +40,7 @@ pub(crate) struct NodeQuery;
 #[Object]
 impl NodeQuery {
     /// Anything of ours by its id. Null when there is none that the caller may see: users are visible to themselves and to
-    /// administrators, the rest by the rules of its own lookup. Takes two SQL statements, whatever the type.
+    /// administrators, sessions to their user, security events to administrators, the rest by the rules of its own lookup. Takes two SQL statements, whatever the type.
     async fn node(
         &self,
         ctx: &Context<'_>,
@@ -54,6 +58,7 @@ async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, ApiError> {
     let db: &Database = service(ctx)?;
     let scores: &ScoreService = service(ctx)?;
     let tasks: &TaskService = service(ctx)?;
+    let identity: &IdentityService = service(ctx)?;
     Ok(
         match (find_table(db.read(), id).await?.as_deref(), viewer) {
             (Some("rubrics"), _) => scores
@@ -71,6 +76,14 @@ async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, ApiError> {
                 .find(viewer, id)
                 .await?
                 .map(|row| Node::Task(Task(row))),
+            (Some("sessions"), Some(viewer)) => identity
+                .find_session(viewer, id)
+                .await?
+                .map(|row| Node::Session(Session::new(row, viewer.session_id))),
+            (Some("audit_events"), Some(viewer)) if viewer.is_admin() => identity
+                .find_audit_event(id)
+                .await?
+                .map(|row| Node::AuditEvent(AuditEvent(row))),
             _ => None,
         },
     )

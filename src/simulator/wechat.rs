@@ -45,9 +45,14 @@ pub struct WechatSimulator(Arc<Inner>);
 struct Inner {
     address: SocketAddr,
     clock: Arc<dyn Clock>,
-    app_id: String,
-    app_secret: String,
+    apps: Vec<App>,
     state: Mutex<Book>,
+}
+
+/// A mini-program that the platform knows.
+struct App {
+    id: String,
+    secret: String,
 }
 
 /// What the platform remembers.
@@ -56,10 +61,22 @@ struct Book {
     codes: HashMap<String, IssuedCode>,
     used: HashSet<String>,
     busy: HashMap<String, u32>,
-    token: Option<AccessToken>,
-    previous: Option<AccessToken>,
-    tokens: u64,
+    /// By AppID.
+    tokens: HashMap<String, Tokens>,
+    tokens_made: u64,
     exchanges: u64,
+    has_unionids: bool,
+    /// The fault that every call meets.
+    outage: Option<String>,
+    /// The AppID that phone numbers are marked with, when it is not the app's own.
+    watermark: Option<String>,
+}
+
+/// The access tokens of one app.
+#[derive(Default)]
+struct Tokens {
+    current: Option<AccessToken>,
+    previous: Option<AccessToken>,
 }
 
 struct IssuedCode {
@@ -105,21 +122,25 @@ enum Wish<'a> {
 }
 
 impl WechatSimulator {
-    /// Starts listening on a free port of loopback.
+    /// Starts listening on a free port of loopback, for mini-programs of these AppIDs and AppSecrets.
     ///
     /// # Errors
-    /// When there is none.
-    pub async fn start(
-        app_id: &str,
-        app_secret: &str,
-        clock: Arc<dyn Clock>,
-    ) -> std::io::Result<Self> {
+    /// When there is no port, or no mini-program.
+    pub async fn start(apps: &[(&str, &str)], clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        if apps.is_empty() {
+            return Err(std::io::Error::from(std::io::ErrorKind::InvalidInput));
+        }
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let this = Self(Arc::new(Inner {
             address: listener.local_addr()?,
             clock,
-            app_id: app_id.to_owned(),
-            app_secret: app_secret.to_owned(),
+            apps: apps
+                .iter()
+                .map(|(id, secret)| App {
+                    id: (*id).to_owned(),
+                    secret: (*secret).to_owned(),
+                })
+                .collect(),
             state: Mutex::default(),
         }));
         let router = Router::new()
@@ -140,12 +161,12 @@ impl WechatSimulator {
         format!("http://{}", self.0.address)
     }
 
-    /// A code as `wx.login` would give it to `person`.
+    /// A code as `wx.login` would give it to `person` in the first mini-program.
     pub fn issue_code(&self, person: &str) -> String {
-        self.issue_code_of(&self.0.app_id, person)
+        self.issue_code_of(self.first_app(), person)
     }
 
-    /// A code of another mini-program.
+    /// A code of a mini-program, which need not be one of ours.
     pub fn issue_code_of(&self, app_id: &str, person: &str) -> String {
         let code = format!(
             "0{}",
@@ -165,15 +186,43 @@ impl WechatSimulator {
         self.book().exchanges
     }
 
-    /// The openid of `person` in this mini-program.
-    pub fn openid(&self, person: &str) -> String {
-        openid(&self.0.app_id, person)
+    /// How many access tokens have been made.
+    pub fn tokens_made(&self) -> u64 {
+        self.book().tokens_made
     }
 
-    /// The session_key of `person`.
+    /// The openid of `person` in the first mini-program.
+    pub fn openid(&self, person: &str) -> String {
+        openid(self.first_app(), person)
+    }
+
+    /// The session_key of `person` in the first mini-program.
     pub fn session_key(&self, person: &str) -> String {
-        let digest = Sha256::digest(format!("session_key {} {person}", self.0.app_id));
-        BASE64_STANDARD.encode(&digest[..16])
+        session_key(self.first_app(), person)
+    }
+
+    /// Binds the mini-programs to an Open Platform account: people have a unionid from now on.
+    pub fn bind_to_open_platform(&self) {
+        self.book().has_unionids = true;
+    }
+
+    /// Lets every call meet a fault (`timeout`, `500`, `html`, `close`, `empty`), or none any more.
+    pub fn fail(&self, fault: Option<&str>) {
+        self.book().outage = fault.map(str::to_owned);
+    }
+
+    /// Marks phone numbers as another app's from now on.
+    pub fn mark_numbers_as_of(&self, app_id: &str) {
+        self.book().watermark = Some(app_id.to_owned());
+    }
+
+    /// Ends the access tokens, as another program that fetches plain tokens of the same app does.
+    pub fn end_tokens(&self) {
+        self.book().tokens.clear();
+    }
+
+    fn first_app(&self) -> &str {
+        self.0.apps.first().map_or("", |app| app.id.as_str())
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -181,19 +230,27 @@ impl WechatSimulator {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether appid and secret are ours; the errcode when not.
-    fn check_app(&self, app_id: Option<&str>, secret: Option<&str>) -> Result<(), i64> {
-        match (app_id, secret) {
-            (None | Some(""), _) => Err(41002),
-            (_, None | Some("")) => Err(41004),
-            (Some(id), _) if id != self.0.app_id => Err(40013),
-            (_, Some(secret)) if secret != self.0.app_secret => Err(40125),
-            _ => Ok(()),
+    /// The app of an appid and secret; the errcode when they are not ours.
+    fn check_app(&self, app_id: Option<&str>, secret: Option<&str>) -> Result<&str, i64> {
+        let (Some(id), Some(secret)) = (
+            app_id.filter(|id| !id.is_empty()),
+            secret.filter(|secret| !secret.is_empty()),
+        ) else {
+            return Err(if app_id.is_none_or(str::is_empty) {
+                41002
+            } else {
+                41004
+            });
+        };
+        let app = self.0.apps.iter().find(|app| app.id == id).ok_or(40013)?;
+        match app.secret == secret {
+            true => Ok(&app.id),
+            false => Err(40125),
         }
     }
 
     /// Who a code belongs to. Uses it up, unless it is of the other kind: the two are not interchangeable.
-    fn redeem(&self, kind: CodeKind, code: &str) -> Result<String, Reply> {
+    fn redeem(&self, app_id: &str, kind: CodeKind, code: &str) -> Result<String, Reply> {
         let wish = wish(code);
         let mut book = self.book();
         book.exchanges += 1;
@@ -206,7 +263,7 @@ impl WechatSimulator {
         let person = match (book.codes.get(code), wish) {
             (Some(issued), _) => {
                 let is_old = self.0.clock.now() - issued.issued_at > CODE_LIFE;
-                if issued.app_id != self.0.app_id || is_old {
+                if issued.app_id != app_id || is_old {
                     return Err(Reply::Errcode(40029));
                 }
                 issued.person.clone()
@@ -235,42 +292,52 @@ impl WechatSimulator {
     ///
     /// A token is replaced in its last minutes and then works for the rest of them; a forced replacement ends it at once,
     /// and is not made more often than every 30 seconds.
-    fn access_token(&self, is_forced: bool) -> (String, i64) {
+    fn access_token(&self, app_id: &str, is_forced: bool) -> (String, i64) {
         let now = self.0.clock.now();
         let mut book = self.book();
-        if let Some(token) = &book.token {
+        let book = &mut *book;
+        let tokens = book.tokens.entry(app_id.to_owned()).or_default();
+        if let Some(token) = &tokens.current {
             let is_fresh = token.ends_at - now > TOKEN_OVERLAP;
             let is_too_soon = now - token.made_at < FORCE_INTERVAL;
             if is_fresh && (!is_forced || is_too_soon) {
                 return (token.text.clone(), (token.ends_at - now).num_seconds());
             }
         }
-        book.tokens += 1;
+        book.tokens_made += 1;
         let random = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 48]>());
         let token = AccessToken {
-            text: format!("{}_{random}", book.tokens),
+            text: format!("{}_{random}", book.tokens_made),
             made_at: now,
             ends_at: now + TOKEN_LIFE,
         };
-        let old = book.token.replace(token.clone());
-        book.previous = old.filter(|_| !is_forced);
+        let old = tokens.current.replace(token.clone());
+        tokens.previous = old.filter(|_| !is_forced);
         (token.text, TOKEN_LIFE.num_seconds())
     }
 
-    /// The errcode for an access token that does not work.
-    fn check_token(&self, given: Option<&str>) -> Result<(), i64> {
+    /// The app of an access token; the errcode for one that does not work.
+    fn check_token(&self, given: Option<&str>) -> Result<String, i64> {
         let now = self.0.clock.now();
         let book = self.book();
         let given = given.ok_or(41001)?;
-        let known = [&book.token, &book.previous]
-            .into_iter()
-            .flatten()
-            .find(|token| token.text == given);
-        match known {
-            None => Err(40001),
-            Some(token) if token.ends_at <= now => Err(42001),
-            Some(_) => Ok(()),
+        for (app_id, tokens) in &book.tokens {
+            let known = [&tokens.current, &tokens.previous];
+            let known = known
+                .into_iter()
+                .flatten()
+                .find(|token| token.text == given);
+            match known {
+                Some(token) if token.ends_at <= now => return Err(42001),
+                Some(_) => return Ok(app_id.clone()),
+                None => {}
+            }
         }
+        Err(40001)
+    }
+
+    fn outage(&self) -> Option<Reply> {
+        self.book().outage.clone().map(Reply::Fault)
     }
 }
 
@@ -361,10 +428,19 @@ fn openid(app_id: &str, person: &str) -> String {
     format!("o{}", &BASE64_URL_SAFE_NO_PAD.encode(digest)[..27])
 }
 
+/// 16 bytes in base64.
+fn session_key(app_id: &str, person: &str) -> String {
+    let digest = Sha256::digest(format!("session_key {app_id} {person}"));
+    BASE64_STANDARD.encode(&digest[..16])
+}
+
 async fn code_to_session(
     State(simulator): State<WechatSimulator>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
+    if let Some(fault) = simulator.outage() {
+        return fault.send().await;
+    }
     let get = |name: &str| query.get(name).map(String::as_str);
     let reply = match (
         simulator.check_app(get("appid"), get("secret")),
@@ -374,11 +450,18 @@ async fn code_to_session(
         (Err(errcode), ..) => Reply::Errcode(errcode),
         (_, None | Some(""), _) => Reply::Errcode(41008),
         (.., grant) if grant != Some("authorization_code") => Reply::Errcode(40002),
-        (_, Some(code), _) => match simulator.redeem(CodeKind::Login, code) {
-            Ok(person) => Reply::Json(json!({
-                "openid": simulator.openid(&person),
-                "session_key": simulator.session_key(&person),
-            })),
+        (Ok(app_id), Some(code), _) => match simulator.redeem(app_id, CodeKind::Login, code) {
+            Ok(person) => {
+                let mut body = json!({
+                    "openid": openid(app_id, &person),
+                    "session_key": session_key(app_id, &person),
+                });
+                if simulator.book().has_unionids {
+                    // The same in every app of the account.
+                    body["unionid"] = openid("open platform", &person).into();
+                }
+                Reply::Json(body)
+            }
             Err(reply) => reply,
         },
     };
@@ -386,6 +469,9 @@ async fn code_to_session(
 }
 
 async fn stable_token(State(simulator): State<WechatSimulator>, body: String) -> Response {
+    if let Some(fault) = simulator.outage() {
+        return fault.send().await;
+    }
     let Ok(body) = serde_json::from_str::<Value>(&body) else {
         return Reply::Errcode(47001).send().await;
     };
@@ -398,8 +484,8 @@ async fn stable_token(State(simulator): State<WechatSimulator>, body: String) ->
         (Err(errcode), _) => Reply::Errcode(errcode),
         (_, None) => Reply::Errcode(47001),
         _ if get("grant_type") != Some("client_credential") => Reply::Errcode(40002),
-        (_, Some(is_forced)) => {
-            let (token, seconds) = simulator.access_token(is_forced);
+        (Ok(app_id), Some(is_forced)) => {
+            let (token, seconds) = simulator.access_token(app_id, is_forced);
             Reply::Json(json!({"access_token": token, "expires_in": seconds}))
         }
     };
@@ -411,18 +497,23 @@ async fn phone_number(
     Query(query): Query<HashMap<String, String>>,
     body: String,
 ) -> Response {
-    let now = simulator.0.clock.now();
-    if let Err(errcode) = simulator.check_token(query.get("access_token").map(String::as_str)) {
-        return Reply::Errcode(errcode).send().await;
+    if let Some(fault) = simulator.outage() {
+        return fault.send().await;
     }
+    let now = simulator.0.clock.now();
+    let app_id = match simulator.check_token(query.get("access_token").map(String::as_str)) {
+        Ok(app_id) => app_id,
+        Err(errcode) => return Reply::Errcode(errcode).send().await,
+    };
     let Ok(body) = serde_json::from_str::<Value>(&body) else {
         return Reply::Errcode(47001).send().await;
     };
     let reply = match body.get("code").and_then(Value::as_str) {
         None => Reply::Errcode(41008),
-        Some(code) => match simulator.redeem(CodeKind::Phone, code) {
+        Some(code) => match simulator.redeem(&app_id, CodeKind::Phone, code) {
             Ok(person) => {
                 let number = person.trim_start_matches("phone");
+                let appid = simulator.book().watermark.clone().unwrap_or(app_id);
                 Reply::Json(json!({
                     "errcode": 0,
                     "errmsg": "ok",
@@ -430,7 +521,7 @@ async fn phone_number(
                         "phoneNumber": number,
                         "purePhoneNumber": number,
                         "countryCode": "86",
-                        "watermark": {"timestamp": now.seconds(), "appid": simulator.0.app_id},
+                        "watermark": {"timestamp": now.seconds(), "appid": appid},
                     },
                 }))
             }

@@ -31,6 +31,7 @@ fn a_user(name: &str) -> user::Model {
         password_hash: None,
         role: Role::User,
         is_disabled: false,
+        search_text: String::new(),
         created_at: now,
         updated_at: now,
     }

@@ -23,9 +23,9 @@ const PUBLIC: [&str; 8] = [
 ];
 
 /// Arguments that make each root field valid.
-fn arguments(field: &str) -> &'static str {
+pub(crate) fn arguments(field: &str) -> &'static str {
     match field {
-        "node" | "task" | "score" => "(id: \"01890000-0000-7000-8000-000000000000\")",
+        "node" | "task" | "score" | "user" => "(id: \"01890000-0000-7000-8000-000000000000\")",
         "rubric" => "(slug: \"default\")",
         "usernameAvailable" => "(username: \"lin\")",
         "login" => "(input: {password: {username: \"nobody\", password: \"x\"}})",
@@ -33,7 +33,12 @@ fn arguments(field: &str) -> &'static str {
         "refreshSession" => "(input: {refreshToken: \"x\"})",
         "submitScore" => "(input: {accountNumber: \"12345\", grades: []})",
         "createTask" => "(input: {title: \"x\"})",
-        "updateTask" | "deleteTask" => "(input: {id: \"x\"})",
+        "updateTask" | "deleteTask" | "revokeSession" | "updateUser" | "deleteUser" => {
+            "(input: {id: \"x\"})"
+        }
+        "changePassword" => "(input: {newPassword: \"x\"})",
+        "updateProfile" | "deleteAccount" => "(input: {})",
+        "linkWechat" | "bindPhoneNumber" => "(input: {code: \"x\"})",
         "completeTasks" => "(input: {ids: []})",
         _ => "",
     }

@@ -18,7 +18,7 @@ struct Platform {
 impl Platform {
     async fn start() -> Self {
         let clock = Arc::new(ShiftedClock::default());
-        let wechat = WechatSimulator::start("wx1", "s1", clock.clone() as Arc<dyn Clock>)
+        let wechat = WechatSimulator::start(&[("wx1", "s1")], clock.clone() as Arc<dyn Clock>)
             .await
             .expect("it starts");
         let http = reqwest::Client::builder()

@@ -1,21 +1,24 @@
-//! The WeChat mini-program platform: exchanging the code of `wx.login` for the user's openid.
+//! The WeChat mini-program platform: exchanging the code of `wx.login` for the user's openid, and the code of a
+//! getPhoneNumber button for the number.
 //!
 //! The platform answers failures with HTTP 200 and an `errcode`, often labelled text/plain, so the body is read as JSON
-//! whatever it is called. Neither the secret, the code, the openid nor the session_key is ever logged; the session_key is
-//! not even read.
+//! whatever it is called. Neither secrets, codes, openids, phone numbers nor the session_key are ever logged; the session_key
+//! is not even read.
 
+mod call;
+mod token;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Url};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use self::call::{Answer, rid};
+use self::token::AppToken;
+use crate::platform::clock::Clock;
 use crate::platform::config::{WechatApp, WechatConfig};
-
-/// The platform's replies are a few hundred bytes.
-const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Waits before the second and third try of a call that was answered "busy" (-1).
-const BACKOFF_MS: [u64; 2] = [150, 600];
 
 /// Who the code belongs to.
 #[derive(Clone)]
@@ -28,7 +31,7 @@ pub struct WechatUser {
     pub unionid: Option<String>,
 }
 
-/// Why there is no WeChat user.
+/// Why WeChat did not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WechatError {
     /// AppID or AppSecret are missing or wrong, or the platform refuses this server.
@@ -54,34 +57,80 @@ pub enum WechatError {
     Unavailable,
 }
 
+/// A mini-program that this server does not serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownApp;
+
 /// Calls the platform.
-#[derive(Debug, Clone)]
-pub struct WechatClient {
+#[derive(Clone)]
+pub struct WechatClient(Arc<Inner>);
+
+struct Inner {
     http: Client,
     base_url: Url,
-    app: Option<WechatApp>,
+    apps: Vec<App>,
     timeout: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+struct App {
+    config: WechatApp,
+    token: AppToken,
 }
 
 impl WechatClient {
-    /// A client for one mini-program. `http` must have been built by [`crate::platform::http_client`].
-    pub fn new(http: Client, config: &WechatConfig) -> Self {
-        Self {
+    /// A client for the mini-programs of `config`. `http` must have been built by [`crate::platform::http_client`].
+    pub fn new(http: Client, config: &WechatConfig, clock: Arc<dyn Clock>) -> Self {
+        let app = |config: &WechatApp| App {
+            config: config.clone(),
+            token: AppToken::default(),
+        };
+        Self(Arc::new(Inner {
             http,
             base_url: config.base_url.clone(),
-            app: config.app.clone(),
+            apps: config.apps.iter().map(app).collect(),
             timeout: config.timeout,
-        }
+            clock,
+        }))
     }
 
-    /// Whether there is a mini-program at all.
-    pub fn is_configured(&self) -> bool {
-        self.app.is_some()
+    /// The AppID of the mini-program that a request is about: the one it names; else the one it seems to come from; else the
+    /// first. `None` without any mini-program.
+    ///
+    /// # Errors
+    /// When it names one that is not served here.
+    pub fn choose(
+        &self,
+        named: Option<&str>,
+        seems: Option<&str>,
+    ) -> Result<Option<&str>, UnknownApp> {
+        let apps = &self.0.apps;
+        let served = |id: &str| apps.iter().find(|app| app.config.id == id);
+        let app = match named {
+            _ if apps.is_empty() => None,
+            Some(id) => Some(served(id).ok_or(UnknownApp)?),
+            None => seems.and_then(served).or(apps.first()),
+        };
+        Ok(app.map(|app| app.config.id.as_str()))
     }
 
-    /// Whether codes of the mini-program `app_id` can be exchanged here.
-    pub fn serves(&self, app_id: &str) -> bool {
-        self.app.as_ref().is_some_and(|app| app.id == app_id)
+    fn app(&self, app_id: &str) -> Result<&App, WechatError> {
+        let app = self.0.apps.iter().find(|app| app.config.id == app_id);
+        app.ok_or(WechatError::NotConfigured)
+    }
+
+    /// Everything that one request of a client makes of the platform, retries included, within the time that is set.
+    async fn in_time<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<T, WechatError>>,
+    ) -> Result<T, WechatError> {
+        tokio::time::timeout(self.0.timeout, work)
+            .await
+            .unwrap_or_else(|_| {
+                tracing::warn!("WeChat did not finish {what} in time");
+                Err(WechatError::Unavailable)
+            })
     }
 
     /// code2Session: `GET /sns/jscode2session`.
@@ -91,191 +140,97 @@ impl WechatClient {
     ///
     /// # Errors
     /// See [`WechatError`]. Faults that only the operator can mend are logged as errors.
-    pub async fn exchange_code(&self, code: &str) -> Result<WechatUser, WechatError> {
-        let Some(app) = &self.app else {
-            tracing::warn!("Sign-in by WeChat code needs wechat.app_id and wechat.app_secret");
-            return Err(WechatError::NotConfigured);
-        };
-        // Three slow "busy" answers must not add up to more than a request here may take.
-        let deadline = self.timeout + Duration::from_secs(2);
-        tokio::time::timeout(deadline, self.exchange(app, code))
-            .await
-            .unwrap_or_else(|_| {
-                tracing::warn!("WeChat did not finish code2Session in time");
-                Err(WechatError::Unavailable)
-            })
-    }
-
-    async fn exchange(&self, app: &WechatApp, code: &str) -> Result<WechatUser, WechatError> {
-        let mut backoff = BACKOFF_MS.into_iter();
-        loop {
-            let reply = self.call(app, code).await?;
-            let errcode = errcode(&reply).ok_or(WechatError::Unavailable)?;
-            if errcode == 0 {
-                return read_user(app, &reply);
-            }
-            if errcode == -1
-                && let Some(wait) = backoff.next()
-            {
-                let wait = wait + rand::random_range(0..=wait / 2);
-                tokio::time::sleep(Duration::from_millis(wait)).await;
-                continue;
-            }
-            return Err(refusal(errcode, &reply));
+    pub async fn exchange_code(&self, app_id: &str, code: &str) -> Result<WechatUser, WechatError> {
+        let app = &self.app(app_id)?.config;
+        let exchange = self.ask(|| {
+            self.0.http.get(self.url("/sns/jscode2session")).query(&[
+                ("appid", app.id.as_str()),
+                ("secret", app.secret.expose_secret()),
+                ("js_code", code),
+                ("grant_type", "authorization_code"),
+            ])
+        });
+        match self.in_time("code2Session", exchange).await? {
+            Answer { errcode: 0, reply } => read_user(app, &reply),
+            refused => Err(refused.refusal(app_id)),
         }
     }
 
-    async fn call(&self, app: &WechatApp, code: &str) -> Result<Value, WechatError> {
-        let mut url = self.base_url.clone();
-        url.set_path(&format!(
-            "{}/sns/jscode2session",
-            self.base_url.path().trim_end_matches('/')
-        ));
-        let request = self.http.get(url).query(&[
-            ("appid", app.id.as_str()),
-            ("secret", app.secret.expose_secret()),
-            ("js_code", code),
-            ("grant_type", "authorization_code"),
-        ]);
-        let transport = |error: reqwest::Error| {
-            // The URL carries the secret and the code.
-            tracing::warn!(error = %error.without_url(), "WeChat cannot be reached");
-            WechatError::Unavailable
-        };
-        let mut response = request.send().await.map_err(transport)?;
-        if !response.status().is_success() {
-            tracing::warn!(
-                status = response.status().as_u16(),
-                "WeChat answered with an HTTP error"
-            );
-            return Err(WechatError::Unavailable);
+    /// The phone number behind the code of a getPhoneNumber button, as WeChat writes it: with country code unless it is
+    /// Chinese. `POST /wxa/business/getuserphonenumber`. `openid` lets WeChat check that the code is that user's.
+    ///
+    /// # Errors
+    /// See [`WechatError`]; `CodeInvalid` for a used code too.
+    pub async fn phone_number(
+        &self,
+        app_id: &str,
+        code: &str,
+        openid: Option<&str>,
+    ) -> Result<String, WechatError> {
+        let app = self.app(app_id)?;
+        let mut body = json!({"code": code});
+        if let Some(openid) = openid {
+            body["openid"] = openid.into();
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_BODY_BYTES {
-                tracing::warn!("WeChat answered with too large a body");
-                return Err(WechatError::Unavailable);
-            }
-        }
-        let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
-        match serde_json::from_slice(json) {
-            Ok(reply @ Value::Object(_)) => Ok(reply),
-            _ => {
-                tracing::warn!(
-                    bytes = body.len(),
-                    "WeChat answered with something that is not a JSON object"
-                );
-                Err(WechatError::Unavailable)
-            }
+        let answer = self
+            .in_time(
+                "getuserphonenumber",
+                self.ask_with_token(app, "/wxa/business/getuserphonenumber", &body),
+            )
+            .await?;
+        match answer {
+            Answer { errcode: 0, reply } => read_phone_number(&app.config, &reply),
+            // The code was made in another mini-program.
+            Answer { errcode: 40013, .. } => Err(WechatError::CodeInvalid),
+            refused => Err(refused.refusal(app_id)),
         }
     }
 }
 
-/// A number, or a number in quotes; absent or null means success. `None` when it is something else.
-fn errcode(reply: &Value) -> Option<i64> {
-    match reply.get("errcode") {
-        None | Some(Value::Null) => Some(0),
-        Some(Value::Number(number)) => number.as_i64(),
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        Some(_) => None,
-    }
+/// A text that could be stored.
+fn sound<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    let text = object.get(name)?.as_str()?;
+    let is_sound = (1..=128).contains(&text.len()) && !text.contains(char::is_control);
+    is_sound.then_some(text)
 }
 
 fn read_user(app: &WechatApp, reply: &Value) -> Result<WechatUser, WechatError> {
-    let text = |name: &str| {
-        let text = reply.get(name).and_then(Value::as_str)?;
-        let is_sound = (1..=128).contains(&text.len()) && !text.contains(char::is_control);
-        is_sound.then(|| text.to_owned())
-    };
-    let Some(openid) = text("openid") else {
+    let Some(openid) = sound(reply, "openid") else {
         tracing::warn!("WeChat answered without an openid");
         return Err(WechatError::Unavailable);
     };
     Ok(WechatUser {
         app_id: app.id.clone(),
-        openid,
-        unionid: text("unionid"),
+        openid: openid.to_owned(),
+        unionid: sound(reply, "unionid").map(str::to_owned),
     })
 }
 
-/// What an `errcode` of code2Session means for the caller.
-fn refusal(errcode: i64, reply: &Value) -> WechatError {
-    let errmsg = reply
-        .get("errmsg")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let rid = rid(errmsg);
-    match errcode {
-        40029 => WechatError::CodeInvalid,
-        40163 => WechatError::CodeUsed,
-        40226 => WechatError::UserBlocked,
-        45011 => WechatError::RateLimited {
-            retry_after_seconds: Some(60),
-        },
-        45009 => {
-            tracing::error!(errcode, rid, "The daily WeChat quota is spent");
-            WechatError::RateLimited {
-                retry_after_seconds: None,
-            }
-        }
-        -1 => {
-            tracing::warn!(errcode, rid, "WeChat is busy");
-            WechatError::Unavailable
-        }
-        40001 | 40002 | 40013 | 40125 | 40164 | 40243 | 41002 | 41004 | 41008 | 48001 | 50002
-        | 50004 | 50007 | 89501 | 89503 | 89506 | 89507 => {
-            let problem = match errcode {
-                40013 | 41002 => "wechat.app_id is wrong",
-                40001 | 40125 | 41004 => "wechat.app_secret is wrong",
-                40164 => "this server's address is not on the app's IP whitelist",
-                40243 => "the AppSecret is frozen",
-                _ => "WeChat refuses this app",
-            };
-            let address = (errcode == 40164).then(|| address(errmsg)).flatten();
-            tracing::error!(
-                errcode,
-                rid,
-                address,
-                "WeChat sign-in does not work: {problem}"
-            );
-            WechatError::NotConfigured
-        }
+fn read_phone_number(app: &WechatApp, reply: &Value) -> Result<String, WechatError> {
+    let info = reply.get("phone_info").unwrap_or(&Value::Null);
+    let appid = info.pointer("/watermark/appid").and_then(Value::as_str);
+    if appid != Some(app.id.as_str()) {
+        tracing::error!("WeChat answered with a phone number of another app");
+        return Err(WechatError::CodeInvalid);
+    }
+    match sound(info, "phoneNumber").map(str::trim) {
+        Some(number) if is_phone_number(number) => Ok(number.to_owned()),
         _ => {
-            tracing::error!(errcode, rid, "WeChat answered with an unknown error");
-            WechatError::Unavailable
+            tracing::warn!("WeChat answered without a phone number");
+            Err(WechatError::Unavailable)
         }
     }
 }
 
-/// The id in `… rid: 8hex-8hex-8hex` that WeChat's support asks for. The rest of the text changes and may repeat input.
-fn rid(errmsg: &str) -> Option<&str> {
-    let (_, rid) = errmsg.rsplit_once("rid: ")?;
-    let rid = rid.trim();
-    (rid.len() == 26 && rid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')).then_some(rid)
-}
-
-/// The address that is missing on the whitelist.
-fn address(errmsg: &str) -> Option<String> {
-    errmsg
-        .split([' ', ','])
-        .find_map(|word| word.parse::<std::net::IpAddr>().ok())
-        .map(|address| address.to_string())
+/// Digits with a country code before them, perhaps; the column holds 32 characters.
+fn is_phone_number(text: &str) -> bool {
+    let is_allowed = |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b' ');
+    (5..=32).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn reads_errcodes_in_all_their_forms() {
-        assert_eq!(errcode(&json!({})), Some(0));
-        assert_eq!(errcode(&json!({"errcode": 0})), Some(0));
-        assert_eq!(errcode(&json!({"errcode": "40029"})), Some(40029));
-        assert_eq!(errcode(&json!({"errcode": -1})), Some(-1));
-        assert_eq!(errcode(&json!({"errcode": [1]})), None);
-    }
 
     #[test]
     fn takes_no_openid_that_could_not_be_stored() {
@@ -296,10 +251,33 @@ mod tests {
     }
 
     #[test]
-    fn keeps_only_the_rid_and_the_address_of_a_message() {
-        let message = "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 61725984-6126f6f9-040f19c4";
-        assert_eq!(rid(message), Some("61725984-6126f6f9-040f19c4"));
-        assert_eq!(address(message).as_deref(), Some("203.0.113.7"));
-        assert_eq!(rid("invalid code, rid: my-secret"), None);
+    fn takes_a_phone_number_of_its_own_app_only() {
+        let app = WechatApp {
+            id: "wx1".to_owned(),
+            secret: "s".into(),
+        };
+        let read = |number: Value, appid: &str| {
+            let info = json!({"phoneNumber": number, "watermark": {"appid": appid}});
+            read_phone_number(&app, &json!({"phone_info": info}))
+        };
+        assert_eq!(
+            read(json!("13800138000"), "wx1").as_deref(),
+            Ok("13800138000")
+        );
+        assert_eq!(
+            read(json!("+44 7700900123"), "wx1").as_deref(),
+            Ok("+44 7700900123")
+        );
+        assert_eq!(
+            read(json!("13800138000"), "wx2"),
+            Err(WechatError::CodeInvalid)
+        );
+        for number in [
+            json!(13800138000_i64),
+            json!("1380013<b>"),
+            json!("1".repeat(33)),
+        ] {
+            assert_eq!(read(number, "wx1"), Err(WechatError::Unavailable));
+        }
     }
 }

@@ -37,7 +37,7 @@ use crate::http::client_address::ClientAddress;
 use crate::http::endpoint::Transport;
 use crate::http::graphql::{authorization, text, unauthorized};
 use crate::http::parameters::{Object, Parameters, malformed, scan};
-use crate::http::reply::{Refusal, is_request_error, locale, to_json};
+use crate::http::reply::{Refusal, is_request_error, locale, to_json, wechat_app_id};
 use crate::http::router::{AppState, RequestId};
 use crate::identity::{Access, SessionWatch};
 use crate::platform::id::new_id;
@@ -109,6 +109,7 @@ pub(crate) async fn upgrade(
     let client = Client {
         locale: locale(&parts.headers),
         user_agent: text(&parts.headers, header::USER_AGENT),
+        wechat_app_id: wechat_app_id(&parts.headers),
         address,
     };
     upgrade
@@ -142,6 +143,7 @@ async fn close(socket: &mut WebSocket, Close { code, reason }: Close) {
 struct Client {
     locale: Locale,
     user_agent: Option<String>,
+    wechat_app_id: Option<String>,
     address: IpAddr,
 }
 
@@ -360,6 +362,9 @@ impl Session {
             request_id: new_id().to_string(),
             user_agent: self.client.user_agent.clone(),
             client_address: self.client.address,
+            wechat_app_id: self.client.wechat_app_id.clone(),
+            // It names one request, and a socket carries many.
+            idempotency_key: None,
         };
         if parameters.is_empty() {
             self.protocol.finish(&id);

@@ -1,236 +1,33 @@
 //! Accounts in the schema.
 
-use async_graphql::dataloader::DataLoader;
-use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
+mod error;
+mod inputs;
+mod types;
 
-use crate::entity::user;
-use crate::graphql::context::{request, service, viewer, viewer_opt};
-use crate::graphql::error::{ApiError, ErrorCode};
-use crate::graphql::scalars::DateTime;
-use crate::identity::loader::{ById, IsWechatLinked};
-use crate::identity::{Client, IdentityError, IdentityService, NewAccount, SignIn, UserLoader};
-use crate::platform::fault::{Fault, Rule};
+use async_graphql::{Context, ID, Object};
 
-/// What a user may do.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "crate::platform::viewer::Role")]
-pub enum Role {
-    /// May read and change what is their own.
-    User,
-    /// May read every score and manage rubrics and users.
-    Admin,
-}
+use self::inputs::{
+    AuditEventFilter, BindPhoneNumberInput, ChangePasswordInput, DeleteAccountInput,
+    DeleteUserInput, LoginInput, LogoutInput, PasswordLoginInput, RefreshSessionInput,
+    RegisterInput, RevokeSessionInput, UpdateProfileInput, UpdateUserInput, WechatLoginInput,
+};
+pub use self::types::{AuditEvent, Session, User};
+use self::types::{
+    AuditEventConnection, AuthPayload, BindPhoneNumberPayload, ChangePasswordPayload,
+    DeleteAccountPayload, DeleteUserPayload, LinkWechatPayload, LogoutPayload,
+    RevokeSessionPayload, UpdateProfilePayload, UpdateUserPayload, UserConnection,
+};
+use crate::graphql::context::{admin, request, service, viewer, viewer_opt};
+use crate::graphql::error::ApiError;
+use crate::graphql::keyset::TimeCursor;
+use crate::graphql::pagination::{PageArgs, encode};
+use crate::identity::repository::AuditFilter;
+use crate::identity::{Client, IdentityService, NewAccount};
+use crate::platform::fault::{Faults, Rule};
+use crate::platform::id::parse_id;
 
-/// A user row with what the schema shows of it.
-#[derive(Debug, Clone)]
-pub struct User {
-    row: user::Model,
-    /// The request proved to come from this very user, though it carried no token: it signed in.
-    just_signed_in: bool,
-}
-
-impl User {
-    /// E-mail and phone number are for the person and for administrators.
-    fn shows_private_data(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        let is_caller = viewer_opt(ctx)?
-            .is_some_and(|viewer| viewer.user_id == self.row.id || viewer.is_admin());
-        Ok(is_caller || self.just_signed_in)
-    }
-}
-
-impl From<user::Model> for User {
-    fn from(row: user::Model) -> Self {
-        Self {
-            row,
-            just_signed_in: false,
-        }
-    }
-}
-
-/// A person with an account, made by registering or by the first sign-in with WeChat.
-#[Object]
-impl User {
-    /// Opaque, the same for the life of the account.
-    pub async fn id(&self) -> ID {
-        self.row.id.into()
-    }
-
-    /// Name to sign in with, in the case it was registered. Null for accounts that only use WeChat.
-    async fn username(&self) -> Option<&str> {
-        self.row.username.as_deref()
-    }
-
-    /// Name to show to people, 1 to 64 characters; the user name unless another was given.
-    async fn display_name(&self) -> &str {
-        &self.row.display_name
-    }
-
-    /// Address of the profile picture. Null until the user sets one.
-    async fn avatar_url(&self) -> Option<&str> {
-        self.row.avatar_url.as_deref()
-    }
-
-    /// E-mail address. Null when none was given, and for anyone but the user and administrators.
-    async fn email(&self, ctx: &Context<'_>) -> Option<Result<&str, ApiError>> {
-        match self.shows_private_data(ctx) {
-            Ok(true) => self.row.email.as_deref().map(Ok),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        }
-    }
-
-    /// Verified phone number with country code. Null until one is bound, and for anyone but the user and administrators.
-    async fn phone_number(&self, ctx: &Context<'_>) -> Option<Result<&str, ApiError>> {
-        match self.shows_private_data(ctx) {
-            Ok(true) => self.row.phone_number.as_deref().map(Ok),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        }
-    }
-
-    /// What the user may do.
-    async fn role(&self) -> Role {
-        self.row.role.into()
-    }
-
-    /// Whether an administrator has closed the account to sign-ins.
-    async fn is_disabled(&self) -> bool {
-        self.row.is_disabled
-    }
-
-    /// Whether the user can sign in by password.
-    async fn has_password(&self) -> bool {
-        self.row.password_hash.is_some()
-    }
-
-    /// Whether the user can sign in by WeChat.
-    async fn is_wechat_linked(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        let loader: &DataLoader<UserLoader> = service(ctx)?;
-        let linked = loader.load_one(IsWechatLinked(self.row.id)).await?;
-        Ok(linked.unwrap_or_default())
-    }
-
-    /// When the account was made.
-    async fn created_at(&self) -> DateTime {
-        self.row.created_at.into()
-    }
-}
-
-impl User {
-    /// The user of this id, batched with others of the same level.
-    ///
-    /// # Errors
-    /// Only the database's.
-    pub async fn load(ctx: &Context<'_>, id: uuid::Uuid) -> Result<Option<Self>, ApiError> {
-        let loader: &DataLoader<UserLoader> = service(ctx)?;
-        Ok(loader.load_one(ById(id)).await?.map(Self::from))
-    }
-
-    /// As [`User::load`], for a user that a foreign key says exists.
-    ///
-    /// # Errors
-    /// An internal error when there is none.
-    pub async fn require(ctx: &Context<'_>, id: uuid::Uuid) -> Result<Self, ApiError> {
-        Self::load(ctx, id)
-            .await?
-            .ok_or_else(|| ApiError::internal(format!("user {id} is missing")))
-    }
-}
-
-/// How to sign in: exactly one of the two.
-#[derive(OneofObject)]
-enum LoginInput {
-    /// By the code that `wx.login` gives; the first time, that makes an account.
-    Wechat(WechatLoginInput),
-    /// By user name or e-mail address, and password.
-    Password(PasswordLoginInput),
-}
-
-/// A sign-in from a mini-program.
-#[derive(InputObject)]
-struct WechatLoginInput {
-    /// The code of `wx.login`, good once and for 5 minutes.
-    code: String,
-    /// AppID of the mini-program, when the server serves several. Absent: the only one.
-    app_id: Option<String>,
-}
-
-/// A sign-in by password.
-#[derive(InputObject)]
-struct PasswordLoginInput {
-    /// Username or e-mail address, in any case.
-    username: String,
-    /// Taken as it is, spaces included.
-    password: String,
-}
-
-/// What a new account needs.
-#[derive(InputObject)]
-struct RegisterInput {
-    /// 3 to 32 letters, digits, dots, hyphens or underscores of ASCII; unique without regard to case.
-    username: String,
-    /// 8 to 128 characters with an upper-case and a lower-case letter, a digit and a special character; not a common one.
-    password: String,
-    /// At most 254 characters, unique without regard to case. Can be used to sign in.
-    email: Option<String>,
-    /// 1 to 64 characters. Absent: the user name.
-    display_name: Option<String>,
-}
-
-/// A request for new tokens.
-#[derive(InputObject)]
-struct RefreshSessionInput {
-    /// The newest refresh token of the session. It is replaced: the one in the reply is the next to use.
-    refresh_token: String,
-}
-
-/// Which sessions to end.
-#[derive(InputObject, Default)]
-struct LogoutInput {
-    /// Whether to end every session of the user, on all devices, instead of this one.
-    #[graphql(default = false)]
-    everywhere: bool,
-}
-
-/// Tokens of a session and the user they speak for.
-#[derive(SimpleObject)]
-struct AuthPayload {
-    /// JWT for the header `Authorization: Bearer …`.
-    access_token: String,
-    /// When the access token ends: 15 minutes after it was made unless the server is set otherwise.
-    access_token_expires_at: DateTime,
-    /// Opaque token for `refreshSession`, good once. Keep it as safe as a password.
-    refresh_token: String,
-    /// When the refresh token ends unless it is used before.
-    refresh_token_expires_at: DateTime,
-    /// Who signed in.
-    user: User,
-    /// Whether this request made the account.
-    is_new_user: bool,
-}
-
-/// What a sign-out did.
-#[derive(SimpleObject)]
-struct LogoutPayload {
-    /// How many sessions ended; 0 when the session had ended before.
-    ended_sessions: i32,
-}
-
-impl From<SignIn> for AuthPayload {
-    fn from(sign_in: SignIn) -> Self {
-        Self {
-            access_token: sign_in.access_token,
-            access_token_expires_at: sign_in.access_token_expires_at.into(),
-            refresh_token: sign_in.refresh_token,
-            refresh_token_expires_at: sign_in.refresh_token_expires_at.into(),
-            user: User {
-                row: sign_in.user,
-                just_signed_in: true,
-            },
-            is_new_user: sign_in.is_new_user,
-        }
-    }
-}
+/// Longest text that users are searched by.
+const SEARCH_MAX: usize = 200;
 
 /// Queries about accounts.
 #[derive(Debug, Default)]
@@ -256,14 +53,115 @@ impl IdentityQuery {
         let identity: &IdentityService = service(ctx)?;
         Ok(identity.is_username_available(&username).await?)
     }
+
+    /// A user by id, for administrators. Null when there is none. Errors: UNAUTHENTICATED, FORBIDDEN.
+    async fn user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Id of the user.")] id: ID,
+    ) -> Option<Result<User, ApiError>> {
+        find_user(ctx, &id).await.transpose()
+    }
+
+    /// All users for administrators, newest first. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT.
+    async fn users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "Only users whose user name, display name or e-mail address contains this text of at most 200 characters, in any case, or whose id it is."
+        )]
+        search: Option<String>,
+        #[graphql(desc = "Number of users from the start, 0 to 100. Default 20.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only users after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of users from the end, 0 to 100. Not together with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only users before this cursor.")] before: Option<String>,
+    ) -> Result<UserConnection, ApiError> {
+        admin(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        }
+        .check(*service(ctx)?, TimeCursor::is_valid)?;
+        let search = search.as_deref();
+        if search.is_some_and(|text| text.chars().count() > SEARCH_MAX) {
+            let mut faults = Faults::under(&[]);
+            faults.add(&["search"], Rule::TooLong { max: SEARCH_MAX });
+            return Err(faults.into());
+        }
+        let slice = identity.list_users(search, &page).await?;
+        let total_count = match ctx.look_ahead().field("totalCount").exists() {
+            true => identity.count_users(search).await?,
+            false => 0,
+        };
+        Ok(UserConnection {
+            slice,
+            total_count,
+            cursor: Box::new(|user| encode(&TimeCursor::of(user.created_at, user.id))),
+        })
+    }
+
+    /// The audit trail for administrators, newest first. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT.
+    async fn audit_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which events. Absent: all.")] filter: Option<AuditEventFilter>,
+        #[graphql(desc = "Number of events from the start, 0 to 100. Default 20.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only events after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of events from the end, 0 to 100. Not together with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only events before this cursor.")] before: Option<String>,
+    ) -> Result<AuditEventConnection, ApiError> {
+        admin(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        }
+        .check(*service(ctx)?, TimeCursor::is_valid)?;
+        let filter: AuditFilter = filter.unwrap_or_default().into();
+        let slice = identity.list_audit_events(&filter, &page).await?;
+        let total_count = match ctx.look_ahead().field("totalCount").exists() {
+            true => identity.count_audit_events(&filter).await?,
+            false => 0,
+        };
+        Ok(AuditEventConnection {
+            slice,
+            total_count,
+            cursor: Box::new(|event| encode(&TimeCursor::of(event.occurred_at, event.id))),
+        })
+    }
+}
+
+async fn find_user(ctx: &Context<'_>, id: &str) -> Result<Option<User>, ApiError> {
+    admin(ctx)?;
+    match parse_id(id) {
+        Some(id) => User::load(ctx, id).await,
+        None => Ok(None),
+    }
 }
 
 fn client<'a>(ctx: &Context<'a>) -> Result<Client<'a>, ApiError> {
     let request = request(ctx)?;
     Ok(Client {
         user_agent: request.user_agent.as_deref(),
-        address: request.client_address,
+        address: Some(request.client_address),
+        app_id: request.wechat_app_id.as_deref(),
+        idempotency_key: request.idempotency_key.as_deref(),
     })
+}
+
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 /// Mutations of accounts.
@@ -272,9 +170,11 @@ pub struct IdentityMutation;
 
 #[Object]
 impl IdentityMutation {
-    /// Signs in and opens a session; one a request. Errors: INVALID_CREDENTIALS, ACCOUNT_DISABLED, RATE_LIMITED after five wrong
-    /// passwords a minute for one account; by WeChat also WECHAT_CODE_INVALID,
-    /// WECHAT_CODE_USED, WECHAT_USER_BLOCKED, WECHAT_NOT_CONFIGURED, UPSTREAM_UNAVAILABLE, UPSTREAM_RATE_LIMITED.
+    /// Signs in and opens a session; one a request. A sign-in by WeChat that is sent again within 60 seconds, because its reply
+    /// was lost, gets the same session when both carry the same random header `Idempotency-Key`. Errors: INVALID_CREDENTIALS,
+    /// ACCOUNT_DISABLED, RATE_LIMITED after five wrong passwords a minute for one account; by WeChat also BAD_USER_INPUT,
+    /// WECHAT_CODE_INVALID, WECHAT_CODE_USED, WECHAT_USER_BLOCKED, WECHAT_NOT_CONFIGURED, UPSTREAM_UNAVAILABLE,
+    /// UPSTREAM_RATE_LIMITED.
     async fn login(
         &self,
         ctx: &Context<'_>,
@@ -313,8 +213,9 @@ impl IdentityMutation {
         Ok(identity.register(account, client(ctx)?).await?.into())
     }
 
-    /// Exchanges a refresh token for new tokens; send it without the expired access token. Errors: UNAUTHENTICATED for a token
-    /// that is not known, TOKEN_EXPIRED, TOKEN_REVOKED for the one that was replaced last and for an ended session,
+    /// Exchanges a refresh token for new tokens; send it without the expired access token. The token that was replaced last gets
+    /// the same next one for 10 seconds; after that its return, and that of any older one, ends the session. Errors:
+    /// UNAUTHENTICATED for a token that is not ours, TOKEN_EXPIRED, TOKEN_REVOKED for a used token and for an ended session,
     /// ACCOUNT_DISABLED.
     async fn refresh_session(
         &self,
@@ -322,7 +223,8 @@ impl IdentityMutation {
         #[graphql(desc = "The refresh token.")] input: RefreshSessionInput,
     ) -> Result<AuthPayload, ApiError> {
         let identity: &IdentityService = service(ctx)?;
-        Ok(identity.refresh(&input.refresh_token).await?.into())
+        let client = client(ctx)?;
+        Ok(identity.refresh(&input.refresh_token, client).await?.into())
     }
 
     /// Ends this session, or every session of the user: its tokens stop working at once. Errors: UNAUTHENTICATED.
@@ -333,61 +235,155 @@ impl IdentityMutation {
     ) -> Result<LogoutPayload, ApiError> {
         let viewer = *viewer(ctx)?;
         let identity: &IdentityService = service(ctx)?;
-        let ended = identity
-            .logout(viewer, input.unwrap_or_default().everywhere)
-            .await?;
+        let everywhere = input.unwrap_or_default().everywhere;
+        let ended = identity.logout(viewer, everywhere, client(ctx)?).await?;
         Ok(LogoutPayload {
-            ended_sessions: i32::try_from(ended).unwrap_or(i32::MAX),
+            ended_sessions: count(ended),
         })
     }
-}
 
-impl From<IdentityError> for ApiError {
-    fn from(error: IdentityError) -> Self {
-        use crate::clients::wechat::WechatError;
-        let taken = |field: &str| {
-            vec![Fault {
-                path: vec!["input".to_owned(), field.to_owned()],
-                rule: Rule::Taken,
-            }]
-        };
-        let code = match &error {
-            IdentityError::Invalid(_) => ErrorCode::BadUserInput,
-            IdentityError::WeakPassword(_) => ErrorCode::WeakPassword,
-            IdentityError::InvalidCredentials => ErrorCode::InvalidCredentials,
-            IdentityError::AccountDisabled => ErrorCode::AccountDisabled,
-            IdentityError::UsernameTaken => ErrorCode::UsernameTaken,
-            IdentityError::EmailTaken => ErrorCode::EmailTaken,
-            IdentityError::TokenInvalid => ErrorCode::Unauthenticated,
-            IdentityError::TokenExpired => ErrorCode::TokenExpired,
-            IdentityError::TokenRevoked => ErrorCode::TokenRevoked,
-            IdentityError::Busy | IdentityError::TooManyFailures { .. } => ErrorCode::RateLimited,
-            IdentityError::NoSuchUser => ErrorCode::NotFound,
-            IdentityError::Wechat(error) => match error {
-                WechatError::NotConfigured => ErrorCode::WechatNotConfigured,
-                WechatError::CodeInvalid => ErrorCode::WechatCodeInvalid,
-                WechatError::CodeUsed => ErrorCode::WechatCodeUsed,
-                WechatError::UserBlocked => ErrorCode::WechatUserBlocked,
-                WechatError::RateLimited { .. } => ErrorCode::UpstreamRateLimited,
-                WechatError::Unavailable => ErrorCode::UpstreamUnavailable,
-            },
-            IdentityError::Crypto(_) | IdentityError::Database(_) => ErrorCode::InternalServerError,
-        };
-        match error {
-            IdentityError::Database(error) => error.into(),
-            IdentityError::Crypto(_) => Self::internal(error),
-            IdentityError::Invalid(faults) => faults.into(),
-            IdentityError::WeakPassword(fields) => Self::new(code).with_fields(fields),
-            IdentityError::UsernameTaken => Self::new(code).with_fields(taken("username")),
-            IdentityError::EmailTaken => Self::new(code).with_fields(taken("email")),
-            IdentityError::Busy => Self::new(code).with_retry_after(Some(5)),
-            IdentityError::TooManyFailures {
-                retry_after_seconds,
-            } => Self::new(code).with_retry_after(Some(retry_after_seconds)),
-            IdentityError::Wechat(WechatError::RateLimited {
-                retry_after_seconds,
-            }) => Self::new(code).with_retry_after(retry_after_seconds),
-            _ => Self::new(code),
-        }
+    /// Ends one of the caller's sessions, as on a lost phone: its tokens stop working at once. Repeating it is no error.
+    /// Errors: UNAUTHENTICATED, NOT_FOUND.
+    async fn revoke_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session.")] input: RevokeSessionInput,
+    ) -> Result<RevokeSessionPayload, ApiError> {
+        let viewer = *viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let id = identity
+            .revoke_session(viewer, &input.id, client(ctx)?)
+            .await?;
+        Ok(RevokeSessionPayload {
+            revoked_session_id: id.into(),
+        })
+    }
+
+    /// Sets the caller's password and ends the caller's other sessions. Errors: UNAUTHENTICATED, WEAK_PASSWORD, BAD_USER_INPUT
+    /// without the current password, INVALID_CREDENTIALS when it is wrong, RATE_LIMITED after five wrong ones a minute.
+    async fn change_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The current password and the new one.")] input: ChangePasswordInput,
+    ) -> Result<ChangePasswordPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let (user, ended) = identity
+            .change_password(
+                viewer,
+                input.current_password,
+                input.new_password,
+                client(ctx)?,
+            )
+            .await?;
+        Ok(ChangePasswordPayload {
+            user: user.into(),
+            ended_sessions: count(ended),
+        })
+    }
+
+    /// Changes what the input names of the caller's profile and keeps the rest. Errors: UNAUTHENTICATED, BAD_USER_INPUT,
+    /// USERNAME_TAKEN, EMAIL_TAKEN, LAST_LOGIN_METHOD when a password would be left without a name to go with it.
+    async fn update_profile(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateProfileInput,
+    ) -> Result<UpdateProfilePayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let user = identity.update_profile(viewer, input.into()).await?;
+        Ok(UpdateProfilePayload { user: user.into() })
+    }
+
+    /// Lets the caller sign in by a WeChat account, too. Linking it again is no error. Errors: UNAUTHENTICATED, BAD_USER_INPUT,
+    /// CONFLICT when it is another user's or the caller has another one of the same mini-program, and what `login` by WeChat
+    /// answers.
+    async fn link_wechat(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The code of `wx.login`.")] input: WechatLoginInput,
+    ) -> Result<LinkWechatPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let user = identity
+            .link_wechat(viewer, &input.code, input.app_id.as_deref(), client(ctx)?)
+            .await?;
+        Ok(LinkWechatPayload { user: user.into() })
+    }
+
+    /// Takes every WeChat account off the caller's; open sessions stay. Without one it changes nothing. Errors: UNAUTHENTICATED,
+    /// LAST_LOGIN_METHOD when nothing else is left to sign in with.
+    async fn unlink_wechat(&self, ctx: &Context<'_>) -> Result<LinkWechatPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let user = identity.unlink_wechat(viewer, client(ctx)?).await?;
+        Ok(LinkWechatPayload { user: user.into() })
+    }
+
+    /// Exchanges the code of a getPhoneNumber button for the verified number and stores it. Errors: UNAUTHENTICATED,
+    /// BAD_USER_INPUT, WECHAT_CODE_INVALID also for a used code, WECHAT_NOT_CONFIGURED, UPSTREAM_UNAVAILABLE,
+    /// UPSTREAM_RATE_LIMITED.
+    async fn bind_phone_number(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The button's code.")] input: BindPhoneNumberInput,
+    ) -> Result<BindPhoneNumberPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let user = identity
+            .bind_phone_number(viewer, &input.code, client(ctx)?)
+            .await?;
+        Ok(BindPhoneNumberPayload { user: user.into() })
+    }
+
+    /// Erases the caller's account and personal data for good: sessions, WeChat accounts and tasks go, scores stay without their
+    /// author. Errors: UNAUTHENTICATED, BAD_USER_INPUT without the password of an account that has one, INVALID_CREDENTIALS when
+    /// it is wrong, RATE_LIMITED, CONFLICT for the last administrator.
+    async fn delete_account(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The password, when there is one.")] input: DeleteAccountInput,
+    ) -> Result<DeleteAccountPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let id = identity
+            .delete_account(viewer, input.password, client(ctx)?)
+            .await?;
+        Ok(DeleteAccountPayload {
+            deleted_user_id: id.into(),
+        })
+    }
+
+    /// Changes a user, for administrators. Errors: UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, BAD_USER_INPUT, CONFLICT when nobody
+    /// would be left to administer the server.
+    async fn update_user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateUserInput,
+    ) -> Result<UpdateUserPayload, ApiError> {
+        let viewer = admin(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let id = input.id.0.clone();
+        let user = identity
+            .update_user(viewer, &id, input.into_patch(), client(ctx)?)
+            .await?;
+        Ok(UpdateUserPayload { user: user.into() })
+    }
+
+    /// Erases a user as `deleteAccount` does, for administrators. Errors: UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, CONFLICT for the
+    /// last administrator.
+    async fn delete_user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The user.")] input: DeleteUserInput,
+    ) -> Result<DeleteUserPayload, ApiError> {
+        let viewer = admin(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let id = identity
+            .delete_user(viewer, &input.id, client(ctx)?)
+            .await?;
+        Ok(DeleteUserPayload {
+            deleted_user_id: id.into(),
+        })
     }
 }

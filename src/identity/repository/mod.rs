@@ -1,26 +1,31 @@
-//! SQL of accounts and sessions.
+//! SQL of accounts: users and the WeChat identities they sign in with.
 
-use sea_orm::sea_query::Expr;
+mod audit;
+mod sessions;
+
+use sea_orm::sea_query::LikeExpr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
-    FromQueryResult, IntoActiveModel, JoinType, QueryFilter, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr,
+    EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
+pub(crate) use self::audit::{
+    AuditFilter, count_audit_events, delete_audit_events, find_audit_event, insert_audit_event,
+    list_audit_events,
+};
+pub(crate) use self::sessions::{
+    SessionState, Which, delete_dead_sessions, delete_old_replays, delete_old_signals,
+    end_sessions, find_replay, find_session, find_session_for_update, find_session_state,
+    insert_replay, insert_session, insert_signals, list_open_sessions, list_signals,
+    update_refresh_hash,
+};
 use crate::entity::user::Role;
-use crate::entity::{session, user, wechat_identity};
-use crate::platform::clock::Timestamp;
-use crate::platform::db::searchable;
-
-/// What decides whether an access token still counts.
-#[derive(Debug, FromQueryResult)]
-pub(crate) struct SessionState {
-    pub(crate) user_id: Uuid,
-    pub(crate) ended_at: Option<Timestamp>,
-    pub(crate) expires_at: Timestamp,
-    pub(crate) role: Role,
-    pub(crate) is_disabled: bool,
-}
+use crate::entity::{user, wechat_identity};
+use crate::graphql::keyset::{TimeCursor, newest_first};
+use crate::graphql::pagination::Page;
+use crate::platform::db::{like_pattern, searchable};
+use crate::platform::id::parse_id;
 
 pub(crate) async fn find_user(
     db: &impl ConnectionTrait,
@@ -80,23 +85,96 @@ pub(crate) async fn insert_user(db: &impl ConnectionTrait, row: user::Model) -> 
         .map(drop)
 }
 
-/// Makes a user an administrator; false when there is none of that name.
-pub(crate) async fn update_role(
-    db: &impl ConnectionTrait,
-    username_key: &str,
-    role: Role,
-    now: Timestamp,
-) -> Result<bool, DbErr> {
-    let result = user::Entity::update_many()
-        .set(user::ActiveModel {
-            role: Set(role),
-            updated_at: Set(now),
-            ..Default::default()
-        })
-        .filter(user::Column::UsernameKey.eq(searchable(username_key)))
-        .exec(db)
+/// Reads a user and locks it until the transaction ends, so that what is decided about the account and the sessions that are
+/// opened for it come one after the other. SQLite has one writer and needs no lock.
+pub(crate) async fn find_user_for_update(
+    tx: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<user::Model>, DbErr> {
+    user::Entity::find_by_id(id).lock_exclusive().one(tx).await
+}
+
+/// Writes all columns of a user that was read for update.
+pub(crate) async fn update_user(tx: &impl ConnectionTrait, row: user::Model) -> Result<(), DbErr> {
+    let id = row.id;
+    user::Entity::update_many()
+        .set(row.into_active_model().reset_all())
+        .filter(user::Column::Id.eq(id))
+        .exec(tx)
+        .await
+        .map(drop)
+}
+
+/// Deletes a user with everything that belongs to nobody else; the database does the rest by its foreign keys.
+pub(crate) async fn delete_user(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+    user::Entity::delete_by_id(id).exec(tx).await.map(drop)
+}
+
+/// The administrators who can sign in, locked in the order of their ids: of two who dismiss each other one is second.
+pub(crate) async fn list_active_admins_for_update(
+    tx: &impl ConnectionTrait,
+) -> Result<Vec<Uuid>, DbErr> {
+    let admins = user::Entity::find()
+        .filter(user::Column::Role.eq(Role::Admin))
+        .filter(user::Column::IsDisabled.eq(false))
+        .order_by_asc(user::Column::Id)
+        .lock_exclusive()
+        .all(tx)
         .await?;
-    Ok(result.rows_affected > 0)
+    Ok(admins.into_iter().map(|user| user.id).collect())
+}
+
+fn search(text: Option<&str>) -> Select<user::Entity> {
+    let query = user::Entity::find();
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+        return query;
+    };
+    let pattern = LikeExpr::new(like_pattern(&text.to_lowercase())).escape('!');
+    let mut found = Condition::any().add(user::Column::SearchText.like(pattern));
+    if let Some(id) = parse_id(text) {
+        found = found.add(user::Column::Id.eq(id));
+    }
+    query.filter(found)
+}
+
+/// Users whose names or address contain `text`, newest first.
+pub(crate) async fn search_users(
+    db: &impl ConnectionTrait,
+    text: Option<&str>,
+    page: &Page<TimeCursor>,
+) -> Result<Vec<user::Model>, DbErr> {
+    let order = (user::Column::CreatedAt, user::Column::Id);
+    newest_first(search(text), order, page).all(db).await
+}
+
+pub(crate) async fn count_users(
+    db: &impl ConnectionTrait,
+    text: Option<&str>,
+) -> Result<u64, DbErr> {
+    search(text).count(db).await
+}
+
+pub(crate) async fn list_wechat_identities(
+    db: &impl ConnectionTrait,
+    user_id: Uuid,
+) -> Result<Vec<wechat_identity::Model>, DbErr> {
+    wechat_identity::Entity::find()
+        .filter(wechat_identity::Column::UserId.eq(user_id))
+        .order_by_asc(wechat_identity::Column::CreatedAt)
+        .all(db)
+        .await
+}
+
+/// How many WeChat identities the user had.
+pub(crate) async fn delete_wechat_identities(
+    tx: &impl ConnectionTrait,
+    user_id: Uuid,
+) -> Result<u64, DbErr> {
+    let result = wechat_identity::Entity::delete_many()
+        .filter(wechat_identity::Column::UserId.eq(user_id))
+        .exec(tx)
+        .await?;
+    Ok(result.rows_affected)
 }
 
 pub(crate) async fn find_wechat_identity(
@@ -130,102 +208,4 @@ pub(crate) async fn update_unionid(
     let mut row = identity.into_active_model();
     row.unionid = Set(Some(unionid));
     row.update(db).await.map(drop)
-}
-
-pub(crate) async fn insert_session(
-    db: &impl ConnectionTrait,
-    row: session::Model,
-) -> Result<(), DbErr> {
-    session::Entity::insert(row.into_active_model().reset_all())
-        .exec_without_returning(db)
-        .await
-        .map(drop)
-}
-
-/// The state of a session and of its user, in one statement.
-pub(crate) async fn find_session_state(
-    db: &impl ConnectionTrait,
-    id: Uuid,
-) -> Result<Option<SessionState>, DbErr> {
-    session::Entity::find_by_id(id)
-        .select_only()
-        .columns([
-            session::Column::UserId,
-            session::Column::EndedAt,
-            session::Column::ExpiresAt,
-        ])
-        .columns([user::Column::Role, user::Column::IsDisabled])
-        .join(
-            JoinType::InnerJoin,
-            session::Entity::belongs_to(user::Entity)
-                .from(session::Column::UserId)
-                .to(user::Column::Id)
-                .into(),
-        )
-        .into_model()
-        .one(db)
-        .await
-}
-
-pub(crate) async fn find_session_by_refresh_hash(
-    db: &impl ConnectionTrait,
-    hash: &str,
-) -> Result<Option<session::Model>, DbErr> {
-    session::Entity::find()
-        .filter(session::Column::RefreshHash.eq(hash))
-        .one(db)
-        .await
-}
-
-pub(crate) async fn find_session_by_previous_refresh_hash(
-    db: &impl ConnectionTrait,
-    hash: &str,
-) -> Result<Option<session::Model>, DbErr> {
-    session::Entity::find()
-        .filter(session::Column::PreviousRefreshHash.eq(hash))
-        .one(db)
-        .await
-}
-
-/// Exchanges the refresh token of a session that still has `old_hash`; false when another request was first.
-pub(crate) async fn update_refresh_hash(
-    db: &impl ConnectionTrait,
-    id: Uuid,
-    old_hash: &str,
-    new_hash: String,
-    now: Timestamp,
-    expires_at: Timestamp,
-) -> Result<bool, DbErr> {
-    let result = session::Entity::update_many()
-        .set(session::ActiveModel {
-            refresh_hash: Set(new_hash),
-            previous_refresh_hash: Set(Some(old_hash.to_owned())),
-            last_used_at: Set(now),
-            expires_at: Set(expires_at),
-            ..Default::default()
-        })
-        .filter(session::Column::Id.eq(id))
-        .filter(session::Column::RefreshHash.eq(old_hash))
-        .filter(session::Column::EndedAt.is_null())
-        .exec(db)
-        .await?;
-    Ok(result.rows_affected > 0)
-}
-
-/// Ends one session of `user_id`, or all that are still open; returns how many were.
-pub(crate) async fn end_sessions(
-    db: &impl ConnectionTrait,
-    user_id: Uuid,
-    only: Option<Uuid>,
-    now: Timestamp,
-) -> Result<u64, DbErr> {
-    let mut update = session::Entity::update_many()
-        .col_expr(session::Column::EndedAt, Expr::value(now))
-        .filter(session::Column::UserId.eq(user_id))
-        .filter(session::Column::EndedAt.is_null())
-        .filter(session::Column::ExpiresAt.gt(now));
-    if let Some(id) = only {
-        update = update.filter(session::Column::Id.eq(id));
-    }
-    Ok(update.exec(db).await?.rows_affected)
 }

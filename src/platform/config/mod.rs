@@ -28,6 +28,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Access and refresh tokens.
     pub auth: AuthConfig,
+    /// Passwords.
+    pub password: PasswordConfig,
     /// The mini-program platform.
     pub wechat: WechatConfig,
     /// The listener.
@@ -40,6 +42,8 @@ pub struct Config {
     pub websocket: WebsocketConfig,
     /// How often things may be done.
     pub rate_limit: RateLimitConfig,
+    /// The audit trail.
+    pub audit: AuditConfig,
     /// Log output.
     pub log: LogConfig,
 }
@@ -62,6 +66,10 @@ pub struct DatabaseConfig {
 pub struct AuthConfig {
     /// The HS256 key; empty when not set.
     pub secret: SecretString,
+    /// HS256 keys that signed before and still verify.
+    pub previous_secrets: Vec<SecretString>,
+    /// Private keys in PEM, EdDSA or ES256; the first signs, all verify.
+    pub key_files: Vec<PathBuf>,
     /// `iss` of access tokens.
     pub issuer: String,
     /// `aud` of access tokens.
@@ -72,16 +80,69 @@ pub struct AuthConfig {
     pub refresh_idle: Duration,
     /// Longest life of a session.
     pub refresh_absolute: Duration,
+    /// How long a refresh token that was just replaced is answered with the same next one.
+    pub refresh_grace: Duration,
+}
+
+/// Settings under `password`.
+#[derive(Debug, Clone)]
+pub struct PasswordConfig {
+    /// Fewest characters.
+    pub min_length: usize,
+    /// Most characters.
+    pub max_length: usize,
+    /// What a password must contain.
+    pub required: Vec<CharacterClass>,
+    /// Whether passwords in common use are refused.
+    pub refuse_common: bool,
+    /// Memory of one hash.
+    pub memory_kib: u32,
+    /// Passes over that memory.
+    pub passes: u32,
+}
+
+/// A kind of character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CharacterClass {
+    /// An upper-case letter.
+    Upper,
+    /// A lower-case letter.
+    Lower,
+    /// A digit.
+    Digit,
+    /// Neither letter nor digit.
+    Special,
+}
+
+impl FromStr for CharacterClass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "upper" => Ok(Self::Upper),
+            "lower" => Ok(Self::Lower),
+            "digit" => Ok(Self::Digit),
+            "special" => Ok(Self::Special),
+            _ => Err(format!("{text:?} is none of upper, lower, digit, special")),
+        }
+    }
+}
+
+/// Settings under `audit`.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditConfig {
+    /// How long events are kept.
+    pub retention: Duration,
 }
 
 /// Settings under `wechat`.
 #[derive(Debug, Clone)]
 pub struct WechatConfig {
-    /// AppID and AppSecret, when both are set.
-    pub app: Option<WechatApp>,
+    /// The mini-programs, the first of which is meant when a request does not tell.
+    pub apps: Vec<WechatApp>,
     /// Scheme and host of the platform.
     pub base_url: Url,
-    /// Longest wait for one call.
+    /// Longest wait for WeChat in one request, retries included.
     pub timeout: Duration,
 }
 

@@ -1,6 +1,9 @@
 //! What a signing key and a database URL must be, and how a URL is shown without its password.
 
 use reqwest::Url;
+use secrecy::ExposeSecret;
+
+use crate::platform::config::AuthConfig;
 
 /// Fewest bytes of a signing key: 256 bits, what HS256 asks for (RFC 7518, section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -36,12 +39,22 @@ pub(super) fn check_database(url: &str, faults: &mut Vec<String>) {
     }
 }
 
-/// Adds a fault when `secret` is missing, short, published or no secret at all.
-pub(super) fn check_secret(secret: &str, faults: &mut Vec<String>) {
+/// Adds a fault for each key that is missing, short, published or no secret at all.
+pub(super) fn check_keys(auth: &AuthConfig, faults: &mut Vec<String>) {
     let name = "auth.secret (WEGRAPH_AUTH__SECRET)";
-    if secret.is_empty() {
+    let secret = auth.secret.expose_secret();
+    if !secret.is_empty() {
+        check_secret(name, secret, faults);
+    } else if auth.key_files.is_empty() {
         faults.push(format!("{name}: missing; `wegraph keygen` makes one"));
-    } else if is_published(secret) {
+    }
+    for secret in &auth.previous_secrets {
+        check_secret("auth.previous_secrets", secret.expose_secret(), faults);
+    }
+}
+
+fn check_secret(name: &str, secret: &str, faults: &mut Vec<String>) {
+    if is_published(secret) {
         faults.push(format!(
             "{name}: is a published example; `wegraph keygen` makes one"
         ));

@@ -11,11 +11,12 @@ use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
-use crate::platform::config::rules::{check_database, check_secret, redact_url};
+use crate::platform::config::rules::{check_database, check_keys, redact_url};
 use crate::platform::config::{
-    AuthConfig, Config, ConfigFaults, CorsConfig, DatabaseConfig, DocumentLimits, DocumentPolicy,
-    ErrorLimits, ForwardingHeader, GraphqlConfig, HttpConfig, LogConfig, LogFormat, Origins,
-    PageLimits, Purpose, RateLimitConfig, WebsocketConfig, WechatApp, WechatConfig,
+    AuditConfig, AuthConfig, CharacterClass, Config, ConfigFaults, CorsConfig, DatabaseConfig,
+    DocumentLimits, DocumentPolicy, ErrorLimits, ForwardingHeader, GraphqlConfig, HttpConfig,
+    LogConfig, LogFormat, Origins, PageLimits, PasswordConfig, Purpose, RateLimitConfig,
+    WebsocketConfig, WechatApp, WechatConfig,
 };
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -149,6 +150,11 @@ impl Settings {
                     source: source.to_owned(),
                 };
             }
+            None if is_of_listed_app(name) => {
+                let source = source.to_owned();
+                self.entries
+                    .insert(name.to_owned(), Entry { value, source });
+            }
             None => self
                 .faults
                 .push(format!("{source}: unknown setting {name}")),
@@ -173,7 +179,12 @@ impl Settings {
         for (name, entry) in &self.entries {
             let value = match name.as_str() {
                 _ if entry.value.is_empty() => String::new(),
-                "auth.secret" | "wechat.app_secret" => "[redacted]".to_owned(),
+                "auth.secret" | "auth.previous_secrets" | "wechat.app_secret" => {
+                    "[redacted]".to_owned()
+                }
+                name if is_of_listed_app(name) && name.ends_with(".secret") => {
+                    "[redacted]".to_owned()
+                }
                 "database.url" => redact_url(&entry.value),
                 _ => entry.value.clone(),
             };
@@ -203,18 +214,8 @@ impl Settings {
                 migrate_on_start: reader.parse("database.migrate_on_start", true),
                 statement_timeout: reader.millis("database.statement_timeout_ms", 100, 600_000),
             },
-            auth: AuthConfig {
-                secret: reader.text("auth.secret").into(),
-                issuer: reader.text("auth.issuer"),
-                audience: reader.text("auth.audience"),
-                access_token_ttl: Duration::from_secs(reader.within(
-                    "auth.access_token_ttl_seconds",
-                    1,
-                    86_400,
-                )),
-                refresh_idle: days(reader.within("auth.refresh_idle_days", 1, 3650)),
-                refresh_absolute: days(reader.within("auth.refresh_absolute_days", 1, 3650)),
-            },
+            auth: reader.auth(),
+            password: reader.password(),
             wechat: reader.wechat(),
             http: HttpConfig {
                 trusted_proxies: reader.networks("http.trusted_proxies"),
@@ -240,6 +241,9 @@ impl Settings {
                 ping_interval: reader.millis("websocket.ping_interval_ms", 100, 600_000),
             },
             rate_limit: reader.rate_limit(),
+            audit: AuditConfig {
+                retention: days(reader.within("audit.retention_days", 1, 36_500)),
+            },
             log: LogConfig {
                 filter: reader.text("log.filter"),
                 format: reader.parse("log.format", LogFormat::Json),
@@ -247,6 +251,9 @@ impl Settings {
         };
         // GraphiQL without the schema would be an editor without help.
         config.graphql.introspection |= config.graphql.playground;
+        if config.password.min_length > config.password.max_length {
+            reader.fault("password.min_length", "is above password.max_length");
+        }
         if config.graphql.pages.default > config.graphql.pages.max {
             reader.fault(
                 "graphql.default_page_size",
@@ -267,7 +274,7 @@ impl Settings {
         reader.check_log_filter();
         check_database(config.database.url.expose_secret(), &mut faults);
         match purpose {
-            Purpose::Serve => check_secret(config.auth.secret.expose_secret(), &mut faults),
+            Purpose::Serve => check_keys(&config.auth, &mut faults),
             Purpose::Dev if !config.listen.ip().is_loopback() => faults.push(format!(
                 "listen: `wegraph dev` accepts loopback addresses only, not {}; use `wegraph serve`",
                 config.listen
@@ -334,6 +341,10 @@ impl Reader<'_> {
 
     fn millis(&mut self, name: &str, min: u64, max: u64) -> Duration {
         Duration::from_millis(self.within(name, min, max))
+    }
+
+    fn seconds(&mut self, name: &str, min: u64, max: u64) -> Duration {
+        Duration::from_secs(self.within(name, min, max))
     }
 
     /// The parts of a list in one text, separated by commas.
@@ -434,16 +445,76 @@ impl Reader<'_> {
         }
     }
 
+    fn auth(&mut self) -> AuthConfig {
+        AuthConfig {
+            secret: self.text("auth.secret").into(),
+            previous_secrets: self
+                .list("auth.previous_secrets")
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+            key_files: self
+                .list("auth.key_files")
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+            issuer: self.text("auth.issuer"),
+            audience: self.text("auth.audience"),
+            access_token_ttl: self.seconds("auth.access_token_ttl_seconds", 1, 86_400),
+            refresh_idle: days(self.within("auth.refresh_idle_days", 1, 3650)),
+            refresh_absolute: days(self.within("auth.refresh_absolute_days", 1, 3650)),
+            refresh_grace: self.seconds("auth.refresh_grace_seconds", 0, 300),
+        }
+    }
+
+    fn password(&mut self) -> PasswordConfig {
+        let mut required = Vec::new();
+        for part in self.list("password.required") {
+            match part.parse::<CharacterClass>() {
+                Ok(class) => required.push(class),
+                Err(error) => self.fault("password.required", error),
+            }
+        }
+        PasswordConfig {
+            min_length: self.within("password.min_length", 6, 1024) as usize,
+            max_length: self.within("password.max_length", 64, 4096) as usize,
+            required,
+            refuse_common: self.parse("password.refuse_common", true),
+            // Below 7 MiB Argon2id is weaker than what OWASP takes for acceptable.
+            memory_kib: self.within("password.memory_kib", 7168, 1 << 21) as u32,
+            passes: self.within("password.passes", 1, 100) as u32,
+        }
+    }
+
     fn wechat(&mut self) -> WechatConfig {
-        let id = self.text("wechat.app_id");
-        let secret = self.text("wechat.app_secret");
-        if id.is_empty() != secret.is_empty() {
-            let (missing, present) = if id.is_empty() {
-                ("wechat.app_id", "wechat.app_secret")
-            } else {
-                ("wechat.app_secret", "wechat.app_id")
-            };
-            self.fault(missing, format!("must be set when {present} is"));
+        let mut apps = Vec::new();
+        let mut names = vec![("wechat.app_id".to_owned(), "wechat.app_secret".to_owned())];
+        let listed = self.entries.keys().filter(|name| is_of_listed_app(name));
+        let mut numbers: Vec<u32> = listed
+            .filter_map(|name| name.split('.').nth(2)?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        names.extend(numbers.iter().map(|n| {
+            (
+                format!("wechat.app.{n}.id"),
+                format!("wechat.app.{n}.secret"),
+            )
+        }));
+        for (id_name, secret_name) in names {
+            let (id, secret) = (self.text(&id_name), self.text(&secret_name));
+            match (id.is_empty(), secret.is_empty()) {
+                (true, true) => continue,
+                (true, false) => self.fault(&id_name, format!("must be set when {secret_name} is")),
+                (false, true) => self.fault(&secret_name, format!("must be set when {id_name} is")),
+                (false, false) if apps.iter().any(|app: &WechatApp| app.id == id) => {
+                    self.fault(&id_name, format!("{id} is listed twice"));
+                }
+                (false, false) => apps.push(WechatApp {
+                    id,
+                    secret: secret.into(),
+                }),
+            }
         }
         let fallback = "https://api.weixin.qq.com";
         let base_url = match self.text("wechat.base_url").parse::<Url>() {
@@ -454,12 +525,9 @@ impl Reader<'_> {
             }
         };
         WechatConfig {
-            app: (!id.is_empty() && !secret.is_empty()).then(|| WechatApp {
-                id,
-                secret: secret.into(),
-            }),
+            apps,
             base_url: base_url.unwrap_or_else(|| unreachable!("{fallback} is a URL")),
-            timeout: Duration::from_millis(self.within("wechat.timeout_ms", 100, 60_000)),
+            timeout: self.millis("wechat.timeout_ms", 100, 60_000),
         }
     }
 
@@ -470,11 +538,19 @@ impl Reader<'_> {
     }
 }
 
+/// Whether `name` is `wechat.app.N.id` or `wechat.app.N.secret`: a part of a `[[wechat.app]]`, of which there may be any number.
+fn is_of_listed_app(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('.').collect();
+    matches!(parts[..], ["wechat", "app", number, "id" | "secret"]
+        if number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty())
+}
+
 fn days(number: u64) -> Duration {
     Duration::from_secs(number * 24 * 60 * 60)
 }
 
-/// Leaves of a table as dotted names, a list of texts as one text with commas; `None` stands for what no setting is.
+/// Leaves of a table as dotted names, a list of texts as one text with commas, a list of tables with their numbers as names;
+/// `None` stands for what no setting is.
 fn flatten(table: &toml::Table) -> Vec<(String, Option<String>)> {
     let mut leaves = Vec::new();
     for (key, value) in table {
@@ -484,6 +560,15 @@ fn flatten(table: &toml::Table) -> Vec<(String, Option<String>)> {
                     .into_iter()
                     .map(|(name, leaf)| (format!("{key}.{name}"), leaf)),
             ),
+            toml::Value::Array(items) if items.iter().all(toml::Value::is_table) => {
+                for (number, item) in items.iter().filter_map(toml::Value::as_table).enumerate() {
+                    leaves.extend(
+                        flatten(item)
+                            .into_iter()
+                            .map(|(name, leaf)| (format!("{key}.{number}.{name}"), leaf)),
+                    );
+                }
+            }
             toml::Value::Array(items) => {
                 let items: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
                 leaves.push((key.clone(), items.map(|items| items.join(","))));
@@ -556,6 +641,68 @@ mod tests {
         }
         assert!(check(&[("WEGRAPH_AUTH__SECRET", GOOD)], Purpose::Serve).is_ok());
         assert!(check(&[("WEGRAPH_AUTH__SECRET", "short")], Purpose::Dev).is_ok());
+    }
+
+    #[test]
+    fn old_keys_are_held_to_the_same_and_key_files_need_no_secret() {
+        let files = ("WEGRAPH_AUTH__KEY_FILES", "a.pem, b.pem");
+        let config = check(&[files], Purpose::Serve).unwrap();
+        assert_eq!(config.auth.key_files.len(), 2);
+        assert!(check(&[files, ("WEGRAPH_AUTH__SECRET", "short")], Purpose::Serve).is_err());
+        let old = ("WEGRAPH_AUTH__PREVIOUS_SECRETS", "short");
+        assert!(check(&[("WEGRAPH_AUTH__SECRET", GOOD), old], Purpose::Serve).is_err());
+    }
+
+    #[test]
+    fn several_mini_programs_come_from_a_file_or_the_environment() {
+        let folder =
+            std::env::temp_dir().join(format!("wegraph-{}", crate::platform::id::new_id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("apps.toml");
+        let text = "[[wechat.app]]\nid = \"wx1\"\nsecret = \"one\"\n[[wechat.app]]\nid = \"wx2\"\nsecret = \"two\"\n";
+        std::fs::write(&file, text).unwrap();
+        let load = |environment: &[(&str, &str)]| {
+            let environment = environment
+                .iter()
+                .map(|(n, v)| (n.to_string(), v.to_string()));
+            let sources = Sources {
+                file: Some(file.clone()),
+                environment: environment.collect(),
+                ..Sources::default()
+            };
+            Settings::load(&sources, Purpose::Tool)
+        };
+        let ids = |config: Config| {
+            config
+                .wechat
+                .apps
+                .into_iter()
+                .map(|app| app.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(load(&[]).check(Purpose::Tool).unwrap()), ["wx1", "wx2"]);
+        let more = [
+            ("WEGRAPH_WECHAT__APP__1__ID", "wx9"),
+            ("WEGRAPH_WECHAT__APP_ID", "wx0"),
+            ("WEGRAPH_WECHAT__APP_SECRET", "zero"),
+        ];
+        assert_eq!(
+            ids(load(&more).check(Purpose::Tool).unwrap()),
+            ["wx0", "wx1", "wx9"]
+        );
+        assert!(!load(&[]).redacted().contains("two"));
+        for wrong in ["WEGRAPH_WECHAT__APP__2__ID", "WEGRAPH_WECHAT__APP__0__NAME"] {
+            assert!(
+                load(&[(wrong, "wx3")]).check(Purpose::Tool).is_err(),
+                "{wrong}"
+            );
+        }
+        assert!(
+            load(&[("WEGRAPH_WECHAT__APP__1__ID", "wx1")])
+                .check(Purpose::Tool)
+                .is_err()
+        );
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

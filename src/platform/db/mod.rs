@@ -56,6 +56,8 @@ impl WriteError for DbErr {
 #[derive(Debug)]
 pub struct Database {
     reader: DatabaseConnection,
+    /// The same pool, its statements not counted.
+    background: DatabaseConnection,
     writer: Writer,
     statements: Arc<AtomicU64>,
 }
@@ -94,9 +96,11 @@ impl Database {
         } else {
             Writer::Pool
         };
-        let reader = connect(options, &statements).await?;
+        let background = open(options).await?;
+        let reader = counted(background.clone(), &statements);
         Ok(Self {
             reader,
+            background,
             writer,
             statements,
         })
@@ -127,6 +131,11 @@ impl Database {
     /// For queries. On SQLite these connections cannot write.
     pub fn read(&self) -> &DatabaseConnection {
         &self.reader
+    }
+
+    /// As [`Database::read`], for work that no request asked for.
+    pub fn background(&self) -> &DatabaseConnection {
+        &self.background
     }
 
     /// Whether writes can be taken.
@@ -330,12 +339,15 @@ async fn connect(
     options: ConnectOptions,
     statements: &Arc<AtomicU64>,
 ) -> Result<DatabaseConnection, DbErr> {
-    let mut connection = open(options).await?;
+    Ok(counted(open(options).await?, statements))
+}
+
+fn counted(mut connection: DatabaseConnection, statements: &Arc<AtomicU64>) -> DatabaseConnection {
     let statements = Arc::clone(statements);
     connection.set_metric_callback(move |_| {
         statements.fetch_add(1, Ordering::Relaxed);
     });
-    Ok(connection)
+    connection
 }
 
 async fn write_directly<T, E, F>(pool: &DatabaseConnection, work: F) -> Result<T, E>

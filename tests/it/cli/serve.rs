@@ -12,7 +12,7 @@ use crate::harness::{SECRET, Server, TestDatabase, on_each_database, once};
 once! {
     async fn writes_no_secret_to_its_log(){
         let folder = TempDir::new().expect("a folder");
-        let wechat = WechatSimulator::start("wx00secretapp", "the-app-secret-1", Arc::new(SystemClock)).await.expect("the simulator");
+        let wechat = WechatSimulator::start(&[("wx00secretapp", "the-app-secret-1")], Arc::new(SystemClock)).await.expect("the simulator");
         let server = Server::serve(folder.path(), &[
             ("WEGRAPH_AUTH__SECRET", SECRET), ("WEGRAPH_LOG__FILTER", "trace,h2::codec=trace,hyper_util::client::legacy=trace,sqlx::query=trace,sea_orm::driver=trace"), ("WEGRAPH_WECHAT__APP_ID", "wx00secretapp"),
             ("WEGRAPH_WECHAT__APP_SECRET", "the-app-secret-1"), ("WEGRAPH_WECHAT__BASE_URL", &wechat.base_url()), ("WEGRAPH_WECHAT__TIMEOUT_MS", "300"),
@@ -30,7 +30,7 @@ once! {
         }
         client.ask("mutation { register(input: {username: \"lin\", password: \"Tr4verse-it\"}) { isNewUser } }").await.data();
         let log = server.terminate().await;
-        assert!(log.contains("wechat.app_secret is wrong"), "the operator is told: {log}");
+        assert!(log.contains("the AppSecret is wrong"), "the operator is told: {log}");
         for secret in secrets {
             assert!(!log.contains(&secret), "{secret} is in the log");
         }

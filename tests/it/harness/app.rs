@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wegraph::app::App;
 use wegraph::entity::{rubric, user};
+use wegraph::identity::IdentityService;
 use wegraph::platform::clock::{Clock, ShiftedClock};
 use wegraph::platform::config::{Config, Purpose, Settings, Sources};
 use wegraph::platform::db::Database;
@@ -22,8 +23,13 @@ use super::{Client, Engine, TestDatabase};
 
 /// The signing key of the tests.
 pub(crate) const SECRET: &str = "kq3v9Xw2-test-only-B7nR5mZ8cL4pT6yD";
+/// The password of whoever registers.
+pub(crate) const PASSWORD: &str = "Tr4verse-it";
 pub(crate) const APP_ID: &str = "wx1234567890abcdef";
 pub(crate) const APP_SECRET: &str = "app-secret-of-the-tests-4242";
+/// A mini-program that WeChat knows, and the server where a test says so.
+pub(crate) const OTHER_APP_ID: &str = "wxfedcba0987654321";
+pub(crate) const OTHER_APP_SECRET: &str = "other-secret-of-the-tests-4343";
 
 /// A running server with its database, clock and platforms.
 pub(crate) struct TestApp {
@@ -32,11 +38,52 @@ pub(crate) struct TestApp {
     pub(crate) clock: Arc<ShiftedClock>,
     pub(crate) wechat: WechatSimulator,
     pub(crate) engine: Engine,
+    pub(crate) identity: Arc<IdentityService>,
     http: reqwest::Client,
+    config: Config,
     database: TestDatabase,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
     codes: AtomicU32,
+}
+
+/// Another server on the same database.
+pub(crate) struct Sibling {
+    http: reqwest::Client,
+    base_url: String,
+    db: Arc<Database>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+impl Sibling {
+    /// The same person there.
+    pub(crate) fn client(&self, token: &str) -> Client {
+        Client::new(self.http.clone(), self.base_url.clone()).with_token(token)
+    }
+
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(self.http.clone(), self.base_url.clone())
+    }
+
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.server.abort();
+        drop(self.server.await);
+        self.db.close().await.expect("the database closes");
+    }
+}
+
+/// Serves `app` on a free port.
+async fn launch(app: App) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base_url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        app.serve(listener, stopped).await.expect("the server runs");
+    });
+    (base_url, stop, server)
 }
 
 impl TestApp {
@@ -48,7 +95,8 @@ impl TestApp {
     pub(crate) async fn start_with(engine: Engine, settings: &[(&str, &str)]) -> Self {
         let database = TestDatabase::migrated(engine).await;
         let clock = Arc::new(ShiftedClock::default());
-        let wechat = WechatSimulator::start(APP_ID, APP_SECRET, clock.clone() as Arc<dyn Clock>)
+        let apps = [(APP_ID, APP_SECRET), (OTHER_APP_ID, OTHER_APP_SECRET)];
+        let wechat = WechatSimulator::start(&apps, clock.clone() as Arc<dyn Clock>)
             .await
             .expect("the simulator starts");
         let mut config = config(settings, &wechat.base_url());
@@ -60,14 +108,11 @@ impl TestApp {
             .await
             .expect("the server starts");
         let db = Arc::clone(&app.db);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let base_url = format!("http://{}", listener.local_addr().expect("an address"));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(async move {
-            let stopped = async { drop(stopped.await) };
-            app.serve(listener, stopped).await.expect("the server runs");
-        });
+        let identity = Arc::clone(&app.identity);
+        let (base_url, stop, server) = launch(app).await;
         Self {
+            identity,
+            config,
             base_url,
             db,
             clock,
@@ -93,9 +138,38 @@ impl TestApp {
         self.database.drop().await;
     }
 
+    /// Another server with the same settings.
+    pub(crate) async fn sibling(&self) -> Sibling {
+        let app = App::new(&self.config, self.clock.clone(), false)
+            .await
+            .expect("the server starts");
+        let db = Arc::clone(&app.db);
+        let (base_url, stop, server) = launch(app).await;
+        Sibling {
+            http: self.http.clone(),
+            base_url,
+            db,
+            stop,
+            server,
+        }
+    }
+
     /// A client without a token.
     pub(crate) fn anonymous(&self) -> Client {
         Client::new(self.http.clone(), self.base_url.clone())
+    }
+
+    /// A person who registered with this name and [`PASSWORD`].
+    pub(crate) async fn registered(&self, name: &str) -> Client {
+        let reply = self
+            .anonymous()
+            .run(
+                "mutation($input: RegisterInput!) { register(input: $input) {
+                    accessToken refreshToken user { id } } }",
+                json!({"input": {"username": name, "password": PASSWORD}}),
+            )
+            .await;
+        self.anonymous().signed_in(&reply.data()["register"])
     }
 
     /// A person who signed in by WeChat.
@@ -109,12 +183,7 @@ impl TestApp {
                 json!({"code": format!("sim-{name}-{number}")}),
             )
             .await;
-        let login = &reply.data()["login"];
-        let text = |value: &serde_json::Value| value.as_str().expect("a string").to_owned();
-        let mut client = self.anonymous().with_token(&text(&login["accessToken"]));
-        client.refresh_token = text(&login["refreshToken"]);
-        client.user_id = text(&login["user"]["id"]);
-        client
+        self.anonymous().signed_in(&reply.data()["login"])
     }
 
     /// A person who signed in and is an administrator.
@@ -169,7 +238,7 @@ fn config(settings: &[(&str, &str)], wechat_url: &str) -> Config {
         ("WECHAT__APP_ID", APP_ID),
         ("WECHAT__APP_SECRET", APP_SECRET),
         ("WECHAT__BASE_URL", wechat_url),
-        ("WECHAT__TIMEOUT_MS", "700"),
+        ("WECHAT__TIMEOUT_MS", "1500"),
         ("GRAPHQL__INTROSPECTION", "true"),
         ("GRAPHQL__PLAYGROUND", "true"),
         ("RATE_LIMIT__ENABLED", "false"),

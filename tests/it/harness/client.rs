@@ -40,9 +40,33 @@ impl Client {
         self
     }
 
+    /// With the tokens of an `AuthPayload` that selects them and the user's id.
+    pub(crate) fn signed_in(self, payload: &Value) -> Self {
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
+        let mut client = self.with_token(&text(&payload["accessToken"]));
+        client.refresh_token = text(&payload["refreshToken"]);
+        client.user_id = text(&payload["user"]["id"]);
+        client
+    }
+
+    /// Runs a query with a header.
+    pub(crate) async fn run_with(
+        &self,
+        header: (&str, &str),
+        query: &str,
+        variables: Value,
+    ) -> Reply {
+        let body = json!({"query": query, "variables": variables});
+        Reply::of(self.post("/graphql").header(header.0, header.1).json(&body)).await
+    }
+
     pub(crate) fn with_language(mut self, language: &str) -> Self {
         self.language = Some(language.to_owned());
         self
+    }
+
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 
     pub(crate) fn token(&self) -> &str {

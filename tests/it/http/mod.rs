@@ -9,5 +9,5 @@ mod hostile;
 mod pending;
 mod rate_limit;
 mod request;
-mod socket;
+pub(crate) mod socket;
 mod websocket;

@@ -204,12 +204,14 @@ once! {
         app.stop().await;
     }
 
-    async fn looks_again_whether_the_session_counts() {
-        let app = TestApp::start_with(Engine::Sqlite, &[("WEBSOCKET__PING_INTERVAL_MS", "100")]).await;
+    async fn hears_of_a_session_that_ends_on_another_server() {
+        let app = TestApp::start_with(Engine::Sqlite, &[]).await;
+        let other = app.sibling().await;
         let lin = app.user("lin").await;
         let mut socket = Socket::init(&app, json!({"authorization": format!("Bearer {}", lin.token())})).await;
-        app.change_user(&lin.user_id, |user| user.is_disabled = sea_orm::ActiveValue::Set(true)).await;
+        other.client(lin.token()).ask("mutation { logout { endedSessions } }").await.data();
         assert_eq!(socket.next().await, Err(4403));
+        other.stop().await;
         app.stop().await;
     }
 

@@ -15,8 +15,10 @@ fn claims(token: &str) -> Value {
 }
 
 fn sign(claims: &Value, algorithm: Algorithm, secret: &str) -> String {
+    let mut header = Header::new(algorithm);
+    header.typ = Some("at+jwt".to_owned());
     encode(
-        &Header::new(algorithm),
+        &header,
         claims,
         &EncodingKey::from_secret(secret.as_bytes()),
     )

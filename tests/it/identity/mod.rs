@@ -1,5 +1,15 @@
 mod access_token;
+mod administration;
+mod audit;
+mod authorization;
+mod change_password;
+mod delete_account;
+mod keys;
 mod login_password;
 mod login_wechat;
+mod phone_number;
+mod profile;
 mod refresh_session;
 mod register;
+mod sessions;
+mod wechat_link;
