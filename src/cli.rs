@@ -189,13 +189,12 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
             DEV_SECRET,
         );
     }
-    for (name, value) in [
-        ("wechat.app_id", DEV_APP_ID),
-        ("wechat.app_secret", DEV_APP_SECRET),
-    ] {
-        if !settings.is_set(name) {
-            settings.set(name, value.to_owned(), "dev");
-        }
+    let has_apps = ["wechat.app_id", "wechat.app_secret", "wechat.app.0.id"]
+        .iter()
+        .any(|name| settings.is_set(name));
+    if !has_apps {
+        settings.set("wechat.app_id", DEV_APP_ID.to_owned(), "dev");
+        settings.set("wechat.app_secret", DEV_APP_SECRET.to_owned(), "dev");
     }
     let is_simulated = !settings.is_set("wechat.base_url");
     let mut config = settings.check(Purpose::Dev)?;

@@ -12,7 +12,7 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::jwk::{Jwk, JwkSet, KeyOperations, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use secrecy::ExposeSecret;
 use sha2::Sha256;
 
@@ -28,6 +28,8 @@ pub(crate) struct Key {
     pub(crate) algorithm: Algorithm,
     pub(crate) encoding: EncodingKey,
     pub(crate) decoding: DecodingKey,
+    /// What a token must be that this key signed.
+    pub(crate) validation: Validation,
     /// The public half, of keys that have one.
     public: Option<Jwk>,
     /// Another key made from this one, for refresh tokens.
@@ -58,13 +60,22 @@ impl KeyRing {
                 keys.push(Key::of_secret(secret)?);
             }
         }
-        let mut keys = keys.into_iter();
+        if keys.is_empty() {
+            keys.push(Key::of_secret(&rand::random::<[u8; 32]>())?);
+        }
+        for key in &mut keys {
+            let validation = &mut key.validation;
+            validation.set_issuer(&[&config.issuer]);
+            validation.set_audience(&[&config.audience]);
+            validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+            // Times are compared with our own clock.
+            validation.validate_exp = false;
+            validation.validate_nbf = false;
+        }
+        let first = keys.remove(0);
         Ok(Self {
-            first: match keys.next() {
-                Some(key) => key,
-                None => Key::of_secret(&rand::random::<[u8; 32]>())?,
-            },
-            others: keys.collect(),
+            first,
+            others: keys,
         })
     }
 
@@ -142,6 +153,7 @@ impl Key {
             algorithm: Algorithm::HS256,
             encoding: EncodingKey::from_secret(secret),
             decoding: DecodingKey::from_secret(secret),
+            validation: Validation::new(Algorithm::HS256),
             public: None,
             refresh: derive(secret, &[b"wegraph refresh tokens"])?,
         })
@@ -174,6 +186,7 @@ impl Key {
             id,
             algorithm,
             decoding: DecodingKey::from_jwk(&public).ok()?,
+            validation: Validation::new(algorithm),
             encoding,
             public: Some(public),
             refresh,

@@ -85,6 +85,7 @@ impl Listener {
     pub(super) async fn run(self) {
         let mut read_at = self.clock.now();
         let mut heard = HashSet::new();
+        let mut is_deaf = false;
         loop {
             tokio::time::sleep(INTERVAL).await;
             let (Some(db), Some(sessions)) = (self.db.upgrade(), self.sessions.upgrade()) else {
@@ -102,12 +103,16 @@ impl Listener {
                     }
                     sessions.is_in_step();
                     heard = signals.into_iter().map(|signal| signal.id).collect();
-                    read_at = now;
+                    (read_at, is_deaf) = (now, false);
                 }
-                Err(error) => tracing::warn!(
-                    %error,
-                    "What other instances ended cannot be read; sessions are looked up each time"
-                ),
+                Err(error) => {
+                    if !std::mem::replace(&mut is_deaf, true) {
+                        tracing::warn!(
+                            %error,
+                            "What other instances end cannot be read; sessions are looked up each time"
+                        );
+                    }
+                }
             }
         }
     }

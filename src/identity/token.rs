@@ -1,12 +1,12 @@
 //! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), checked as RFC 8725 asks.
 
 use chrono::TimeDelta;
-use jsonwebtoken::{Header, Validation, decode_header};
+use jsonwebtoken::{Header, decode_header};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::identity::error::IdentityError;
-use crate::identity::keys::{Key, KeyRing};
+use crate::identity::keys::KeyRing;
 use crate::platform::clock::Timestamp;
 use crate::platform::config::AuthConfig;
 use crate::platform::id::{new_id, parse_id};
@@ -84,19 +84,6 @@ impl TokenSigner {
             .map_err(|error| IdentityError::Crypto(error.to_string()))
     }
 
-    /// What a token must be that names this key. The algorithm is pinned: whatever another one a token names, only the key's
-    /// own is tried.
-    fn validation(&self, key: &Key) -> Validation {
-        let mut validation = Validation::new(key.algorithm);
-        validation.set_issuer(&[&self.issuer]);
-        validation.set_audience(&[&self.audience]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        // Times are compared below, with our clock.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation
-    }
-
     /// Reads a token: type, key, signature, issuer, audience and times.
     ///
     /// # Errors
@@ -110,7 +97,7 @@ impl TokenSigner {
             .find(header.kid.as_deref())
             .filter(|_| has_type)
             .ok_or(IdentityError::TokenInvalid)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation(key))
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &key.validation)
             .map_err(invalid)?
             .claims;
         let latest = (now + TimeDelta::seconds(CLOCK_SKEW_SECONDS)).seconds();

@@ -23,6 +23,9 @@ pub enum ScoreError {
     /// The submission has no JSON form to make a digest of.
     #[error(transparent)]
     Digest(#[from] serde_json::Error),
+    /// The author's account was deleted meanwhile.
+    #[error("the author is gone")]
+    AuthorGone,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),

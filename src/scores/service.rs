@@ -10,7 +10,7 @@ use crate::entity::{grade, rubric, score};
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{Page, Slice};
 use crate::platform::clock::Clock;
-use crate::platform::db::{Database, is_unique_violation};
+use crate::platform::db::{Database, is_orphan, is_unique_violation};
 use crate::platform::digest::content_digest;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::id::{new_id, parse_id};
@@ -127,6 +127,8 @@ impl ScoreService {
                 .find_repeated(viewer, row.id, &row.content_digest)
                 .await?
                 .ok_or(error.into()),
+            // Rubrics and criteria are never deleted.
+            Err(ScoreError::Database(error)) if is_orphan(&error) => Err(ScoreError::AuthorGone),
             other => other.map(|()| row),
         }
     }

@@ -26,6 +26,9 @@ pub enum TaskError {
     /// The task has no JSON form to make a digest of.
     #[error(transparent)]
     Digest(#[from] serde_json::Error),
+    /// The owner's account was deleted meanwhile.
+    #[error("the owner is gone")]
+    OwnerGone,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),

@@ -11,7 +11,7 @@ use crate::entity::find_table;
 use crate::entity::task::{self, Tags, TaskPriority, TaskStatus};
 use crate::graphql::pagination::{Page, Slice};
 use crate::platform::clock::{Clock, Timestamp};
-use crate::platform::db::{Database, is_unique_violation};
+use crate::platform::db::{Database, is_orphan, is_unique_violation};
 use crate::platform::digest::content_digest;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::id::{new_id, parse_id};
@@ -170,7 +170,10 @@ impl TaskService {
             _ => false,
         };
         if !is_taken {
-            result?;
+            result.map_err(|error| match error {
+                TaskError::Database(error) if is_orphan(&error) => TaskError::OwnerGone,
+                other => other,
+            })?;
             self.events
                 .publish(row.owner_id, ChangeKind::Created, id, Some(&row));
             return Ok(row);

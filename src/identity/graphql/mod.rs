@@ -5,6 +5,7 @@ mod inputs;
 mod types;
 
 use async_graphql::{Context, ID, Object};
+use uuid::Uuid;
 
 use self::inputs::{
     AuditEventFilter, BindPhoneNumberInput, ChangePasswordInput, DeleteAccountInput,
@@ -18,7 +19,7 @@ use self::types::{
     RevokeSessionPayload, UpdateProfilePayload, UpdateUserPayload, UserConnection,
 };
 use crate::graphql::context::{admin, request, service, viewer, viewer_opt};
-use crate::graphql::error::ApiError;
+use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{PageArgs, encode};
 use crate::identity::repository::AuditFilter;
@@ -38,7 +39,7 @@ impl IdentityQuery {
     /// The signed-in user; null without an access token. A bad or expired token is answered with HTTP 401 instead.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<Result<User, ApiError>> {
         match viewer_opt(ctx) {
-            Ok(viewer) => Some(User::require(ctx, viewer?.user_id).await),
+            Ok(viewer) => Some(find_viewer(ctx, viewer?.user_id).await),
             Err(error) => Some(Err(error)),
         }
     }
@@ -140,6 +141,12 @@ impl IdentityQuery {
             cursor: Box::new(|event| encode(&TimeCursor::of(event.occurred_at, event.id))),
         })
     }
+}
+
+async fn find_viewer(ctx: &Context<'_>, id: Uuid) -> Result<User, ApiError> {
+    let user = User::load(ctx, id).await?;
+    // The account was deleted since the token was checked.
+    user.ok_or_else(|| ApiError::new(ErrorCode::TokenRevoked))
 }
 
 async fn find_user(ctx: &Context<'_>, id: &str) -> Result<Option<User>, ApiError> {

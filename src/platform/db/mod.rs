@@ -414,6 +414,14 @@ pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
+/// Whether a foreign key refused a row: what it belongs to is not there, or no longer.
+pub fn is_orphan(error: &DbErr) -> bool {
+    matches!(
+        error.sql_err(),
+        Some(SqlErr::ForeignKeyConstraintViolation(_))
+    )
+}
+
 async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     unless_locked(|| sea_orm::Database::connect(options.clone())).await
 }

@@ -150,6 +150,7 @@ impl From<ScoreError> for ApiError {
             }]),
             ScoreError::RubricNotOpen => Self::new(ErrorCode::RubricNotOpen),
             ScoreError::IdConflict => Self::new(ErrorCode::Conflict),
+            ScoreError::AuthorGone => Self::new(ErrorCode::TokenRevoked),
             ScoreError::Invalid(faults) => faults.into(),
             ScoreError::Database(error) => error.into(),
             ScoreError::Digest(_) => Self::internal(error),

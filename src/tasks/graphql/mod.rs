@@ -204,6 +204,7 @@ impl From<TaskError> for ApiError {
                         "The task was changed meanwhile (it has version {current}), please reload"
                     ),
                 )),
+            TaskError::OwnerGone => Self::new(ErrorCode::TokenRevoked),
             TaskError::Invalid(faults) => faults.into(),
             TaskError::Database(error) => error.into(),
             TaskError::Digest(_) => Self::internal(error),

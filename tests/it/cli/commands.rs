@@ -39,6 +39,23 @@ once! {
         assert!(!output.contains(first.trim()) && output.contains("[redacted]"), "{output}");
     }
 
+    async fn keygen_makes_private_keys_that_serve_accepts(){
+        let folder = TempDir::new().expect("a folder");
+        for algorithm in ["eddsa", "es256"] {
+            let (ok, key, error) = run(&folder, &["keygen", "--algorithm", algorithm], &[], "").await;
+            assert!(ok && key.starts_with("-----BEGIN PRIVATE KEY-----"), "{error}");
+            std::fs::write(folder.path().join(algorithm), key).expect("a file");
+        }
+        std::fs::write(folder.path().join("none"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").expect("a file");
+        let check = async |files: &str| run(&folder, &["check-config"], &[("WEGRAPH_AUTH__KEY_FILES", files)], "").await;
+        let (ok, _, error) = check("eddsa,es256").await;
+        assert!(ok, "{error}");
+        for (files, wrong) in [("eddsa,none", "none: holds no private key"), ("missing.pem", "missing.pem: No such file")] {
+            let (ok, _, error) = check(files).await;
+            assert!(!ok && error.contains(wrong), "{error}");
+        }
+    }
+
     async fn check_config_and_serve_list_every_fault(){
         let folder = TempDir::new().expect("a folder");
         std::fs::write(folder.path().join("wegraph.toml"), "colour = \"blue\"\n[wechat]\napp_id = \"wx1\"\n").expect("a file");
@@ -95,5 +112,7 @@ once! {
         assert!(run(&folder, &["user", "create", "lin"], &[], "Tr4verse-it\n").await.0);
         assert!(run(&folder, &["user", "promote", "LIN"], &[], "").await.0);
         assert!(!run(&folder, &["user", "promote", "nobody"], &[], "").await.0);
+        assert!(run(&folder, &["user", "unlock", "lin"], &[], "").await.0);
+        assert!(!run(&folder, &["user", "unlock", "nobody"], &[], "").await.0);
     }
 }

@@ -114,6 +114,20 @@ on_each_database! {
         assert_eq!(code(app, mei.token()).await, "TOKEN_REVOKED");
     }
 
+    async fn only_the_header_carries_a_token(app) {
+        let mei = app.user("mei").await;
+        let body = json!({"query": "{ viewer { id } }"});
+        let token = mei.token();
+        for name in ["access_token", "token", "authorization"] {
+            let in_query = app.anonymous().post(&format!("/graphql?{name}={token}")).json(&body);
+            let in_cookie = app.anonymous().post("/graphql").header("Cookie", format!("{name}={token}")).json(&body);
+            for request in [in_query, in_cookie] {
+                let reply = crate::harness::Reply::of(request).await;
+                assert_eq!(reply.data()["viewer"], Value::Null, "{name}");
+            }
+        }
+    }
+
     async fn a_header_that_is_no_bearer_token_is_refused(app) {
         for header in ["", "Bearer", "Bearer ", "Basic bGluOng=", "bearer x y", "Token x"] {
             let request = app.anonymous().post("/graphql").header("Authorization", header).json(&json!({"query": "{ viewer { id } }"}));

@@ -91,6 +91,28 @@ on_each_database! {
         assert_eq!(delete(&app.anonymous(), Value::Null).await.code(), "UNAUTHENTICATED");
     }
 
+    async fn a_server_that_has_not_heard_of_it_stores_nothing(app) {
+        let other = app.sibling().await;
+        let mei = app.user("mei").await;
+        let there = other.client(mei.token());
+        there.ask("{ viewer { id } }").await.data();
+        delete(&mei, Value::Null).await.data();
+        let submit = "mutation { submitScore(input: {accountNumber: \"13912345678\", grades: [
+            {criterion: \"grade1\", grade: 5}, {criterion: \"grade2\", grade: 4}, {criterion: \"grade3\", grade: 3}]}) { score { id } } }";
+        for query in [
+            "{ viewer { id } }",
+            "mutation { createTask(input: {title: \"x\"}) { task { id } } }",
+            submit,
+            "mutation { updateProfile(input: {displayName: \"x\"}) { user { id } } }",
+            "mutation { changePassword(input: {newPassword: \"Another-Way-2-Go\"}) { endedSessions } }",
+            "mutation { linkWechat(input: {code: \"sim-mei-9\"}) { user { id } } }",
+            "mutation { deleteAccount(input: {}) { deletedUserId } }",
+        ] {
+            assert_eq!(there.ask(query).await.code(), "TOKEN_REVOKED", "{query}");
+        }
+        other.stop().await;
+    }
+
     async fn the_last_administrator_stays(app) {
         let (boss, deputy) = (app.admin("boss").await, app.admin("deputy").await);
         delete(&deputy, Value::Null).await.data();
