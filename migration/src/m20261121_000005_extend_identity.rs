@@ -2,7 +2,8 @@
 //! sign-ins that may be asked for again.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm_migration::sea_orm::ConnectionTrait;
+use uuid::Uuid;
 
 use crate::columns::{drop_tables, id, index, references, table, timestamp, uuid};
 
@@ -161,24 +162,40 @@ async fn add_search_text(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .take();
         manager.alter_table(statement).await?;
     }
-    let separator = match manager.get_database_backend() {
-        DbBackend::MySql => "CHAR(31 USING utf8mb4)",
-        DbBackend::Postgres => "CHR(31)",
-        _ => "CHAR(31)",
-    };
-    let parts = [
-        "COALESCE(username_key, '')",
-        "LOWER(display_name)",
-        "COALESCE(email_key, '')",
-    ];
-    let text = match manager.get_database_backend() {
-        DbBackend::MySql => format!("CONCAT_WS({separator}, {})", parts.join(", ")),
-        _ => parts.join(&format!(" || {separator} || ")),
-    };
-    let fill = Query::update()
-        .table("users")
-        .value("search_text", Expr::cust(text))
-        .and_where(Expr::col("search_text").eq(""))
-        .take();
-    manager.execute(fill).await
+    fill_search_text(manager).await
+}
+
+/// As the application does it, a few hundred users at a time.
+async fn fill_search_text(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    loop {
+        let query = Query::select()
+            .columns(["id", "username_key", "display_name", "email_key"])
+            .from("users")
+            .and_where(Expr::col("search_text").eq(""))
+            .limit(500)
+            .take();
+        let rows = connection.query_all(&query).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            let id: Uuid = row.try_get("", "id")?;
+            let key = |name: &str| row.try_get::<Option<String>>("", name);
+            let (username, email) = (key("username_key")?, key("email_key")?);
+            let name: String = row.try_get("", "display_name")?;
+            let text = format!(
+                "{}\u{1f}{}\u{1f}{}",
+                username.unwrap_or_default(),
+                name.to_lowercase(),
+                email.unwrap_or_default()
+            );
+            let fill = Query::update()
+                .table("users")
+                .value("search_text", text)
+                .and_where(Expr::col("id").eq(id))
+                .take();
+            connection.execute(&fill).await?;
+        }
+    }
 }

@@ -10,7 +10,7 @@ use async_graphql::{Enum, ErrorExtensionValues, Name, Pos, Response, ServerError
 use sea_orm::DbErr;
 
 use crate::platform::config::ErrorLimits;
-use crate::platform::db::is_timeout;
+use crate::platform::db::{is_timeout, without_values};
 use crate::platform::fault::{Fault, Faults, Rule};
 use crate::platform::locale::{Locale, Message};
 
@@ -242,7 +242,7 @@ impl From<DbErr> for ApiError {
     fn from(error: DbErr) -> Self {
         match is_timeout(&error) {
             true => Self::new(ErrorCode::RequestTimeout),
-            false => Self::internal(error),
+            false => Self::internal(without_values(&error)),
         }
     }
 }

@@ -89,7 +89,11 @@ async fn run_batch(
     let mut bodies = Vec::new();
     let mut wait = None;
     for parameters in batch {
-        let prepared = state.endpoint.prepare(parameters, context, &mut allowance);
+        // An operation before this one, or another device, may have ended the session.
+        let prepared = match authenticate_again(state, context).await {
+            Ok(()) => state.endpoint.prepare(parameters, context, &mut allowance),
+            Err(error) => Err(error),
+        };
         let mut response = match prepared {
             Ok(prepared) => state.endpoint.execute(prepared, context.clone()).await,
             Err(error) => refused(error, context),
@@ -110,6 +114,14 @@ async fn run_batch(
         wait = wait.max(reply::retry_after(&response));
     }
     reply::batch(&bodies, wait, media_type)
+}
+
+/// Whether the caller of a batch is still who it was when the batch began.
+async fn authenticate_again(state: &AppState, context: &RequestContext) -> Result<(), ApiError> {
+    match &context.viewer {
+        Some(viewer) => Ok(state.identity.check(viewer).await?),
+        None => Ok(()),
+    }
 }
 
 /// `GET /graphql`: queries only. A browser that asks for a page without a query is sent to GraphiQL.

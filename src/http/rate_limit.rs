@@ -27,7 +27,7 @@ const SIGN_INS: [&str; 7] = [
     "deleteAccount",
 ];
 /// Tells who has an account, as a sign-in might.
-const ENUMERATES: &str = "usernameAvailable";
+const ENUMERATES: [&str; 2] = ["usernameAvailable", "updateProfile"];
 
 /// How often buckets that are full again are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -52,8 +52,12 @@ impl Charges {
                 OperationType::Mutation if SIGN_INS.contains(&field.as_str()) => {
                     charges.sign_ins += 1;
                 }
+                OperationType::Mutation | OperationType::Query
+                    if ENUMERATES.contains(&field.as_str()) =>
+                {
+                    charges.sign_ins += 1;
+                }
                 OperationType::Mutation => charges.writes += 1,
-                OperationType::Query if field == ENUMERATES => charges.sign_ins += 1,
                 OperationType::Query | OperationType::Subscription => charges.reads += 1,
             }
         }

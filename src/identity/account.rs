@@ -71,9 +71,12 @@ pub(super) fn check_email(faults: &mut Faults, email: &str) -> String {
 /// gone tomorrow.
 pub(super) fn check_avatar_url(faults: &mut Faults, url: &str) -> String {
     let url = faults.line(&["avatarUrl"], url, 1, 2048);
-    let is_plausible = url
-        .parse::<Url>()
+    let parsed = url.parse::<Url>();
+    let is_https = parsed
         .is_ok_and(|url| url.scheme() == "https" && url.has_host() && url.username().is_empty());
+    // What the parser would mend on the way, a page may not.
+    let is_clean = |c: char| !c.is_whitespace() && !"\"'<>\\^`{|}".contains(c);
+    let is_plausible = is_https && url.chars().all(is_clean);
     if !is_plausible && !url.is_empty() {
         let expected = Message::new("应为 https 网址", "an https address");
         faults.add(&["avatarUrl"], Rule::Malformed { expected });
@@ -103,17 +106,21 @@ pub(super) async fn find_or_create_wechat_user(
     wechat: WechatUser,
     act: &Act,
 ) -> Result<(user::Model, bool), IdentityError> {
-    let known = repository::find_wechat_identity(tx, &wechat.app_id, &wechat.openid).await?;
-    if let Some(identity) = known {
-        let user = repository::find_user_for_update(tx, identity.user_id)
+    let find = || repository::find_wechat_identity(tx, &wechat.app_id, &wechat.openid);
+    if let Some(identity) = find().await? {
+        let user = repository::find_user_for_update(tx, identity.user_id).await?;
+        // Until the user was locked, the identity could be taken away or the account deleted.
+        let is_theirs = find()
             .await?
-            .ok_or(IdentityError::NoSuchUser)?;
-        if let Some(unionid) = wechat.unionid
-            && identity.unionid.as_deref() != Some(&unionid)
-        {
-            repository::update_unionid(tx, identity, unionid).await?;
+            .is_some_and(|now| now.user_id == identity.user_id);
+        if let Some(user) = user.filter(|_| is_theirs) {
+            if let Some(unionid) = wechat.unionid
+                && identity.unionid.as_deref() != Some(&unionid)
+            {
+                repository::update_unionid(tx, identity, unionid).await?;
+            }
+            return Ok((user, false));
         }
-        return Ok((user, false));
     }
     let (id, now) = (new_id(), act.at);
     let mut user = user::Model {

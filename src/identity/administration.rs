@@ -12,8 +12,8 @@ use crate::identity::account::key_of;
 use crate::identity::audit::{self, Act};
 use crate::identity::error::IdentityError;
 use crate::identity::profile::find_proved;
-use crate::identity::repository::{self, AuditFilter, Which};
-use crate::identity::service::{Client, IdentityService, touched};
+use crate::identity::repository::{self, AuditFilter, Ended, Which};
+use crate::identity::service::{Client, IdentityService, check_session, go_on, touched};
 use crate::identity::sign_in::Proof;
 use crate::identity::signal::{self, end_sessions};
 use crate::platform::fault::{Faults, Rule};
@@ -99,8 +99,7 @@ impl IdentityService {
     ) -> Result<user::Model, IdentityError> {
         let patch = check_patch(patch)?;
         let id = parse_id(id).ok_or(IdentityError::NoSuchUser)?;
-        self.change_user(id, patch, Some(viewer.user_id), client)
-            .await
+        self.change_user(id, patch, Some(*viewer), client).await
     }
 
     /// Makes a user an administrator: for the command line.
@@ -139,29 +138,29 @@ impl IdentityService {
         Ok(user.ok_or(IdentityError::NoSuchUser)?.id)
     }
 
+    /// `actor` is `None` for the command line.
     async fn change_user(
         &self,
         id: Uuid,
         patch: UserPatch,
-        actor: Option<Uuid>,
+        actor: Option<Viewer>,
         client: Client<'_>,
     ) -> Result<user::Model, IdentityError> {
-        let act = self.act(client);
+        let (this, act) = (self.clone(), self.act(client));
         let forgives = patch.is_disabled == Patch::Set(false);
-        let (user, ended) = self
-            .db
-            .write(move |tx| {
+        go_on(async move {
+            let changed = this.db.write(move |tx| {
                 let (patch, act) = (patch.clone(), act.clone());
                 Box::pin(async move { change(tx, id, patch, actor, &act).await })
-            })
-            .await?;
-        self.sessions.end(ended);
-        if forgives && let Some(throttle) = &self.throttle {
-            for key in [&user.username_key, &user.email_key].into_iter().flatten() {
-                throttle.forgive(key);
+            });
+            let (user, ended) = changed.await?;
+            this.sessions.end(ended.ids).await;
+            if forgives && let Some(throttle) = &this.throttle {
+                throttle.forgive(&id.to_string());
             }
-        }
-        Ok(user)
+            Ok(user)
+        })
+        .await
     }
 
     /// Erases a user, as the user could.
@@ -175,17 +174,7 @@ impl IdentityService {
         client: Client<'_>,
     ) -> Result<Uuid, IdentityError> {
         let id = parse_id(id).ok_or(IdentityError::NoSuchUser)?;
-        let user = repository::find_user(self.db.read(), id).await?;
-        let hash = user.ok_or(IdentityError::NoSuchUser)?.password_hash;
-        let proof = hash.map(|hash| Proof {
-            hash,
-            renewed: None,
-        });
-        match self.erase(id, viewer.user_id, proof, client).await {
-            // Deleted since it was looked at.
-            Err(IdentityError::TokenRevoked) => Err(IdentityError::NoSuchUser),
-            other => other,
-        }
+        self.erase(id, Authority::Admin(*viewer), client).await
     }
 
     /// Deletes an account. The database deletes its sessions, WeChat identities and tasks, and takes it off its scores; the audit
@@ -193,20 +182,28 @@ impl IdentityService {
     pub(super) async fn erase(
         &self,
         id: Uuid,
-        actor: Uuid,
-        proof: Option<Proof>,
+        authority: Authority,
         client: Client<'_>,
     ) -> Result<Uuid, IdentityError> {
-        let act = self.act(client);
-        let ended = self
-            .db
-            .write(move |tx| {
-                let (proof, act) = (proof.clone(), act.clone());
+        let (this, act) = (self.clone(), self.act(client));
+        go_on(async move {
+            let erased = this.db.write(move |tx| {
+                let (authority, act) = (authority.clone(), act.clone());
                 Box::pin(async move {
-                    let was_admin = lock_admins_for(tx, id).await?;
-                    let user = find_proved(tx, id, proof.as_ref()).await?;
+                    let admins = lock_admins_for(tx, id).await?;
+                    let (user, actor) = match authority {
+                        Authority::Owner(viewer, proof) => (
+                            find_proved(tx, &viewer, proof.as_ref()).await?,
+                            viewer.user_id,
+                        ),
+                        Authority::Admin(viewer) => {
+                            check_session(tx, &viewer).await?;
+                            let user = repository::find_user_for_update(tx, id).await?;
+                            (user.ok_or(IdentityError::NoSuchUser)?, viewer.user_id)
+                        }
+                    };
                     if is_active_admin(&user) {
-                        check_not_last(was_admin, id)?;
+                        check_not_last(admins, id)?;
                     }
                     let ended = end_sessions(tx, id, Which::All, act.at).await?;
                     let action = AuditAction::AccountDeleted;
@@ -214,11 +211,22 @@ impl IdentityService {
                     repository::delete_user(tx, id).await?;
                     Ok::<_, IdentityError>(ended)
                 })
-            })
-            .await?;
-        self.sessions.end(ended);
-        Ok(id)
+            });
+            let ended = erased.await?;
+            this.sessions.end(ended.ids).await;
+            Ok(id)
+        })
+        .await
     }
+}
+
+/// Who may erase an account.
+#[derive(Clone)]
+pub(super) enum Authority {
+    /// Its owner, who proved to know the password if there is one.
+    Owner(Viewer, Option<Proof>),
+    /// An administrator.
+    Admin(Viewer),
 }
 
 fn check_patch(mut patch: UserPatch) -> Result<UserPatch, IdentityError> {
@@ -265,9 +273,12 @@ async fn change(
     tx: &DatabaseTransaction,
     id: Uuid,
     patch: UserPatch,
-    actor: Option<Uuid>,
+    actor: Option<Viewer>,
     act: &Act,
-) -> Result<(user::Model, Vec<Uuid>), IdentityError> {
+) -> Result<(user::Model, Ended), IdentityError> {
+    if let Some(viewer) = &actor {
+        check_session(tx, viewer).await?;
+    }
     let admins = lock_admins_for(tx, id).await?;
     let user = repository::find_user_for_update(tx, id)
         .await?
@@ -286,7 +297,7 @@ async fn change(
         changed.display_name = name;
     }
     if changed == user {
-        return Ok((user, Vec::new()));
+        return Ok((user, Ended::default()));
     }
     if is_active_admin(&user) && !is_active_admin(&changed) {
         check_not_last(admins, id)?;
@@ -303,11 +314,12 @@ async fn change(
         _ => {}
     }
     for action in &actions {
+        let actor = actor.map(|viewer| viewer.user_id);
         audit::record(tx, act, *action, actor, Some(id)).await?;
     }
     // A token must not speak for a role that the user has no more, or not yet.
     let ended = match actions.is_empty() {
-        true => Vec::new(),
+        true => Ended::default(),
         false => end_sessions(tx, id, Which::All, act.at).await?,
     };
     Ok((changed, ended))

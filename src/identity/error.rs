@@ -12,6 +12,9 @@ pub enum IdentityError {
     /// User name and password do not go together, or there is no such user.
     #[error("wrong user name or password")]
     InvalidCredentials,
+    /// The password was right when it was checked, and is another now.
+    #[error("the password was changed meanwhile")]
+    PasswordChanged,
     /// An administrator has disabled the account.
     #[error("the account is disabled")]
     AccountDisabled,
@@ -80,6 +83,7 @@ impl IdentityError {
         matches!(
             self,
             Self::InvalidCredentials
+                | Self::PasswordChanged
                 | Self::AccountDisabled
                 | Self::Wechat(
                     WechatError::CodeInvalid | WechatError::CodeUsed | WechatError::UserBlocked

@@ -197,6 +197,9 @@ impl PasswordHasher {
                 .verify_password(password.as_bytes(), &hash)
                 .is_ok();
             if !is_right || !is_known {
+                if let Some(rest) = missing_work(&hash, &params) {
+                    hash_now(&rest, &password)?;
+                }
                 return Ok(Verdict::Wrong);
             }
             let is_weak = Params::try_from(&hash)
@@ -227,6 +230,15 @@ impl PasswordHasher {
         .await
         .map_err(|error| IdentityError::Crypto(error.to_string()))
     }
+}
+
+/// What is still to do after comparing with an old and cheaper hash, so that it takes as long as with one of today.
+fn missing_work(hash: &PasswordHash, params: &Params) -> Option<Params> {
+    let work = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
+    let old = Params::try_from(hash).ok()?;
+    let rest = work(params).checked_sub(work(&old))? / u64::from(params.t_cost());
+    let memory = u32::try_from(rest).ok().filter(|memory| *memory >= 8)?;
+    Params::new(memory, params.t_cost(), 1, None).ok()
 }
 
 fn argon2(params: &Params) -> Argon2<'static> {

@@ -7,10 +7,11 @@ use crate::entity::user;
 use crate::identity::account::{
     can_use_password, check_avatar_url, check_email, check_username, key_of,
 };
+use crate::identity::administration::Authority;
 use crate::identity::audit;
 use crate::identity::error::IdentityError;
 use crate::identity::repository::{self, Which};
-use crate::identity::service::{Client, IdentityService, touched};
+use crate::identity::service::{Client, IdentityService, go_on, lock_viewer, touched};
 use crate::identity::sign_in::{Proof, Refused};
 use crate::identity::signal::end_sessions;
 use crate::platform::fault::{Faults, Rule};
@@ -41,7 +42,7 @@ impl IdentityService {
         patch: ProfilePatch,
     ) -> Result<user::Model, IdentityError> {
         let patch = check_patch(patch)?;
-        let (id, now) = (viewer.user_id, self.clock.now());
+        let (viewer, id, now) = (*viewer, viewer.user_id, self.clock.now());
         let current = repository::find_user(self.db.read(), id)
             .await?
             .ok_or(IdentityError::TokenRevoked)?;
@@ -52,9 +53,7 @@ impl IdentityService {
             .write(move |tx| {
                 let patch = patch.clone();
                 Box::pin(async move {
-                    let user = repository::find_user_for_update(tx, id)
-                        .await?
-                        .ok_or(IdentityError::TokenRevoked)?;
+                    let user = lock_viewer(tx, &viewer).await?;
                     let changed = apply(user.clone(), patch);
                     if changed == user {
                         return Ok(user);
@@ -87,17 +86,34 @@ impl IdentityService {
         client: Client<'_>,
     ) -> Result<(user::Model, usize), IdentityError> {
         self.policy.check(&["input", "newPassword"], &new)?;
+        let hash = self.passwords.hash(new).await?;
+        let try_once = async |current| {
+            self.change_password_once(viewer, current, hash.clone(), client)
+                .await
+        };
+        match try_once(current.clone()).await {
+            // Perhaps only its hash was renewed, by a sign-in at the same time.
+            Err(IdentityError::PasswordChanged) => try_once(current).await,
+            other => other,
+        }
+    }
+
+    async fn change_password_once(
+        &self,
+        viewer: &Viewer,
+        current: Option<String>,
+        hash: String,
+        client: Client<'_>,
+    ) -> Result<(user::Model, usize), IdentityError> {
         let path = ["input", "currentPassword"];
         let proof = self.prove(viewer, current, &path, client).await?;
-        let hash = self.passwords.hash(new).await?;
-        let (viewer, act) = (*viewer, self.act(client));
-        let (user, ended) = self
-            .db
-            .write(move |tx| {
+        let (this, viewer, act) = (self.clone(), *viewer, self.act(client));
+        go_on(async move {
+            let changed = this.db.write(move |tx| {
                 let (proof, hash, act) = (proof.clone(), hash.clone(), act.clone());
                 Box::pin(async move {
                     let id = viewer.user_id;
-                    let mut user = find_proved(tx, id, proof.as_ref()).await?;
+                    let mut user = find_proved(tx, &viewer, proof.as_ref()).await?;
                     user.password_hash = Some(hash);
                     let user = touched(user, act.at);
                     repository::update_user(tx, user.clone()).await?;
@@ -107,10 +123,12 @@ impl IdentityService {
                     audit::record(tx, &act, action, Some(id), Some(id)).await?;
                     Ok::<_, IdentityError>((user, ended))
                 })
-            })
-            .await?;
-        self.sessions.end(ended.iter().copied());
-        Ok((user, ended.len()))
+            });
+            let (user, ended) = changed.await?;
+            this.sessions.end(ended.ids).await;
+            Ok((user, ended.open))
+        })
+        .await
     }
 
     /// Erases the caller's account and personal data. Tasks go with it; scores stay without their author.
@@ -124,10 +142,16 @@ impl IdentityService {
         password: Option<String>,
         client: Client<'_>,
     ) -> Result<Uuid, IdentityError> {
-        let path = ["input", "password"];
-        let proof = self.prove(viewer, password, &path, client).await?;
-        self.erase(viewer.user_id, viewer.user_id, proof, client)
-            .await
+        let try_once = async |password| {
+            let path = ["input", "password"];
+            let proof = self.prove(viewer, password, &path, client).await?;
+            let authority = Authority::Owner(*viewer, proof);
+            self.erase(viewer.user_id, authority, client).await
+        };
+        match try_once(password.clone()).await {
+            Err(IdentityError::PasswordChanged) => try_once(password).await,
+            other => other,
+        }
     }
 
     /// That the caller knows the account's password; `None` when it has none.
@@ -150,9 +174,7 @@ impl IdentityService {
             return Err(faults.into());
         };
         // Counted with the failed sign-ins: who has the phone in hand must not guess any faster.
-        let key = user.username_key.clone().or(user.email_key.clone());
-        let key = key.unwrap_or_else(|| user.id.to_string());
-        let attempt = self.begin_attempt(&key, client)?;
+        let attempt = self.begin_attempt(&user.id.to_string(), client)?;
         let checked = self.check_password(Some(user), password).await;
         match self.end_attempt(attempt, checked) {
             Ok((_, proof)) => Ok(Some(proof)),
@@ -165,19 +187,16 @@ impl IdentityService {
     }
 }
 
-/// The user, locked, whose password is still the one that was proved.
+/// The caller's account, locked, whose password is still the one that was proved.
 pub(super) async fn find_proved(
     tx: &impl sea_orm::ConnectionTrait,
-    id: Uuid,
+    viewer: &Viewer,
     proof: Option<&Proof>,
 ) -> Result<user::Model, IdentityError> {
-    let user = repository::find_user_for_update(tx, id)
-        .await?
-        .ok_or(IdentityError::TokenRevoked)?;
+    let user = lock_viewer(tx, viewer).await?;
     match user.password_hash.as_ref() == proof.map(|proof| &proof.hash) {
         true => Ok(user),
-        // It was changed meanwhile.
-        false => Err(IdentityError::InvalidCredentials),
+        false => Err(IdentityError::PasswordChanged),
     }
 }
 

@@ -3,8 +3,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
+use sea_orm::ConnectionTrait;
+use tracing::Instrument;
 
 use crate::clients::wechat::WechatClient;
 use crate::entity::user;
@@ -25,6 +28,7 @@ use crate::identity::wechat::Flights;
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::Config;
 use crate::platform::db::{Database, is_unique_violation};
+use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
 
 /// Who an access token speaks for, and how long.
@@ -61,6 +65,9 @@ pub struct IdentityService {
     pub(super) tokens: Arc<TokenSigner>,
     pub(super) throttle: Option<SignInThrottle>,
     pub(super) sessions: SessionCache,
+    pub(super) max_sessions: u64,
+    /// Addresses whose refused codes are in the audit trail already.
+    pub(super) noted: moka::sync::Cache<IpAddr, ()>,
     pub(super) access_ttl: TimeDelta,
     pub(super) lifetimes: Lifetimes,
     pub(super) retention: TimeDelta,
@@ -88,6 +95,11 @@ impl IdentityService {
             tokens: Arc::new(TokenSigner::new(KeyRing::load(auth)?, auth)),
             throttle: SignInThrottle::new(&config.rate_limit),
             sessions: SessionCache::default(),
+            max_sessions: auth.max_sessions_per_user,
+            noted: moka::sync::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(Duration::from_secs(60))
+                .build(),
             access_ttl: to_delta(auth.access_token_ttl),
             lifetimes: Lifetimes {
                 idle: to_delta(auth.refresh_idle),
@@ -135,6 +147,18 @@ impl IdentityService {
                 },
                 expires_at: token.expires_at,
             }),
+        }
+    }
+
+    /// Whether the session of `viewer` still counts.
+    ///
+    /// # Errors
+    /// `TokenRevoked`.
+    pub async fn check(&self, viewer: &Viewer) -> Result<(), IdentityError> {
+        let lookup = repository::find_session_state(self.db.read(), viewer.session_id);
+        match self.sessions.find(viewer.session_id, lookup).await? {
+            Known::Open { .. } => Ok(()),
+            Known::Ended => Err(IdentityError::TokenRevoked),
         }
     }
 
@@ -198,6 +222,43 @@ impl IdentityService {
                 Err(error.into())
             }
             other => other,
+        }
+    }
+}
+
+/// The caller's account, locked. The session is looked at again under the lock: since the token was checked it may have ended,
+/// by somebody who wants the caller out.
+pub(super) async fn lock_viewer(
+    tx: &impl ConnectionTrait,
+    viewer: &Viewer,
+) -> Result<user::Model, IdentityError> {
+    let user = repository::find_user_for_update(tx, viewer.user_id).await?;
+    check_session(tx, viewer).await?;
+    user.ok_or(IdentityError::TokenRevoked)
+}
+
+/// Whether the caller's session counts at this point of a transaction.
+pub(super) async fn check_session(
+    tx: &impl ConnectionTrait,
+    viewer: &Viewer,
+) -> Result<(), IdentityError> {
+    let state = repository::find_session_state(tx, viewer.session_id).await?;
+    match Known::from(state) {
+        Known::Open { .. } => Ok(()),
+        Known::Ended => Err(IdentityError::TokenRevoked),
+    }
+}
+
+/// Runs `work` to its end even when nobody waits for it any more.
+pub(super) async fn go_on<T: Send + 'static>(
+    work: impl Future<Output = Result<T, IdentityError>> + Send + 'static,
+) -> Result<T, IdentityError> {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let panics = count_panic();
+            tracing::error!(panics, %error, "A change of an account panicked");
+            Err(IdentityError::Crypto("a change panicked".to_owned()))
         }
     }
 }

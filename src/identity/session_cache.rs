@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use moka::policy::EvictionPolicy;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
@@ -67,6 +68,8 @@ impl Default for SessionCache {
                 .time_to_live(MEMORY)
                 .build(),
             ended: moka::sync::Cache::builder()
+                // The usual policy would refuse a new entry rather than drop an old one.
+                .eviction_policy(EvictionPolicy::lru())
                 .max_capacity(REMEMBERED)
                 .time_to_live(2 * MEMORY)
                 .build(),
@@ -107,23 +110,24 @@ impl SessionCache {
     }
 
     /// Forgets sessions that have ended, and tells those who watch them. To be called once the end is committed.
-    pub(crate) fn end(&self, sessions: impl IntoIterator<Item = Uuid>) {
-        self.0.end(sessions);
+    pub(crate) async fn end(&self, sessions: impl IntoIterator<Item = Uuid>) {
+        self.0.end(sessions).await;
     }
 }
 
 impl Inner {
-    pub(super) fn end(&self, sessions: impl IntoIterator<Item = Uuid>) {
+    pub(super) async fn end(&self, sessions: impl IntoIterator<Item = Uuid>) {
         for id in sessions {
             self.ended.insert(id, ());
+            self.known.invalidate(&id).await;
             self.watches.end(id);
         }
     }
 
-    /// Notes that the news of other instances were read just now.
-    pub(super) fn is_in_step(&self) {
-        let now = self.started.elapsed().as_millis();
-        self.in_step_at.store(now as u64, Ordering::Relaxed);
+    /// Notes that everything that other instances had written down at `time` is known.
+    pub(super) fn is_in_step(&self, time: Instant) {
+        let at = time.saturating_duration_since(self.started).as_millis();
+        self.in_step_at.store(at as u64, Ordering::Relaxed);
     }
 
     fn silence(&self) -> Duration {

@@ -9,16 +9,13 @@ use crate::entity::session;
 use crate::identity::audit;
 use crate::identity::error::IdentityError;
 use crate::identity::refresh_token::RefreshToken;
-use crate::identity::repository::{self, Which};
+use crate::identity::repository::{self, Ended, Which};
 use crate::identity::rotation::{Refresh, rotate};
-use crate::identity::service::{Client, IdentityService};
+use crate::identity::service::{Client, IdentityService, check_session, go_on};
 use crate::identity::sign_in::{Draft, SignIn};
 use crate::identity::signal::end_sessions;
 use crate::platform::id::parse_id;
 use crate::platform::viewer::Viewer;
-
-/// Sessions that a user is shown.
-const SHOWN: u64 = 100;
 
 impl IdentityService {
     /// Exchanges a refresh token for new tokens. The one that was replaced last is answered with the same next one for a while;
@@ -42,7 +39,7 @@ impl IdentityService {
                 self.signed_in(user, &Draft { row, token }, false)
             }
             Refresh::Refused { error, ended } => {
-                self.sessions.end(ended);
+                self.sessions.end(ended).await;
                 Err(error)
             }
         }
@@ -71,7 +68,7 @@ impl IdentityService {
                 client,
             )
             .await?;
-        Ok(ended.len())
+        Ok(ended.open)
     }
 
     /// Ends one session of the caller, perhaps another device's. One that has ended already is no error, so that a repetition
@@ -107,33 +104,35 @@ impl IdentityService {
         action: AuditAction,
         subject: Uuid,
         client: Client<'_>,
-    ) -> Result<Vec<Uuid>, IdentityError> {
-        let act = self.act(client);
-        let ended = self
-            .db
-            .write(move |tx| {
+    ) -> Result<Ended, IdentityError> {
+        let (this, act) = (self.clone(), self.act(client));
+        go_on(async move {
+            let ended = this.db.write(move |tx| {
                 let act = act.clone();
                 Box::pin(async move {
+                    check_session(tx, &viewer).await?;
                     let ended = end_sessions(tx, viewer.user_id, which, act.at).await?;
-                    if !ended.is_empty() {
+                    if !ended.ids.is_empty() {
                         let (actor, subject) = (Some(viewer.user_id), Some(subject));
                         audit::record(tx, &act, action, actor, subject).await?;
                     }
                     Ok::<_, IdentityError>(ended)
                 })
-            })
-            .await?;
-        self.sessions.end(ended.iter().copied());
-        Ok(ended)
+            });
+            let ended = ended.await?;
+            this.sessions.end(ended.ids.iter().copied()).await;
+            Ok(ended)
+        })
+        .await
     }
 
-    /// The caller's sessions that could still be used, the last used first; at most 100.
+    /// A user's sessions that could still be used, the last used first.
     ///
     /// # Errors
     /// Only the database's.
     pub async fn list_sessions(&self, user_id: Uuid) -> Result<Vec<session::Model>, IdentityError> {
         let now = self.clock.now();
-        Ok(repository::list_open_sessions(self.db.read(), user_id, now, SHOWN).await?)
+        Ok(repository::list_open_sessions(self.db.read(), user_id, now, self.max_sessions).await?)
     }
 
     /// A session of the caller, ended or not.

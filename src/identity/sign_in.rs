@@ -11,8 +11,9 @@ use crate::identity::audit::{self, Act};
 use crate::identity::error::IdentityError;
 use crate::identity::password::Verdict;
 use crate::identity::refresh_token::RefreshToken;
-use crate::identity::repository;
+use crate::identity::repository::{self, Ended, Which};
 use crate::identity::service::{Client, IdentityService};
+use crate::identity::signal::end_sessions;
 use crate::identity::throttle::Attempt;
 use crate::platform::clock::Timestamp;
 use crate::platform::fault::Faults;
@@ -66,14 +67,14 @@ impl IdentityService {
         let user = self.prepare_account(account, Role::User, "input").await?;
         let act = self.act(client);
         let draft = self.draft_session(user.id, &act, None)?;
-        let (row, session) = (user.clone(), draft.row.clone());
+        let (row, session, max) = (user.clone(), draft.row.clone(), self.max_sessions);
         let stored = self
             .db
             .write(move |tx| {
                 let (row, session, act) = (row.clone(), session.clone(), act.clone());
                 Box::pin(async move {
                     insert_account(tx, row, &act).await?;
-                    insert_session(tx, session, &act).await
+                    insert_session(tx, session, max, &act).await
                 })
             })
             .await;
@@ -115,21 +116,27 @@ impl IdentityService {
         client: Client<'_>,
     ) -> Result<SignIn, IdentityError> {
         let key = key_of(username);
-        let attempt = self.begin_attempt(&key, client)?;
         let user = if key.contains('@') {
-            repository::find_user_by_email_key(self.db.read(), &key).await
+            repository::find_user_by_email_key(self.db.read(), &key).await?
         } else {
-            repository::find_user_by_username_key(self.db.read(), &key).await
+            repository::find_user_by_username_key(self.db.read(), &key).await?
         };
-        let checked = match user {
-            Ok(user) => self.check_password(user, password).await,
-            Err(error) => Err(error.into()),
-        };
-        let outcome = match self.end_attempt(attempt, checked) {
-            Ok((user, proof)) => self.open_session(user.id, proof, client).await,
-            Err(refused) => Err(refused),
-        };
-        match outcome {
+        // One count for an account, by whichever of its names it is tried.
+        let account = user.as_ref().map_or(key, |user| user.id.to_string());
+        let attempt = self.begin_attempt(&account, client)?;
+        let mut outcome = self
+            .sign_in_by_password(user, password.clone(), client)
+            .await;
+        if let Err(Refused {
+            error: IdentityError::PasswordChanged,
+            user_id: Some(id),
+        }) = outcome
+        {
+            // Perhaps only its hash was renewed, by another sign-in at the same time.
+            let user = repository::find_user(self.db.read(), id).await?;
+            outcome = self.sign_in_by_password(user, password, client).await;
+        }
+        match self.end_attempt(attempt, outcome) {
             Err(Refused { error, user_id }) => {
                 self.record_failure(&error, None, user_id, &self.act(client))
                     .await?;
@@ -137,6 +144,16 @@ impl IdentityService {
             }
             Ok(sign_in) => Ok(sign_in),
         }
+    }
+
+    async fn sign_in_by_password(
+        &self,
+        user: Option<user::Model>,
+        password: String,
+        client: Client<'_>,
+    ) -> Result<SignIn, Refused> {
+        let (user, proof) = self.check_password(user, password).await?;
+        self.open_session(user.id, proof, client).await
     }
 
     /// Whether `register` would take this name now: well-formed, and nobody's.
@@ -153,15 +170,15 @@ impl IdentityService {
         Ok(taken.is_none())
     }
 
-    /// Counts an attempt to show a password for the account of `key`.
+    /// Counts an attempt to show a password for `account`: the id of a user, or a name that nobody has.
     pub(super) fn begin_attempt(
         &self,
-        key: &str,
+        account: &str,
         client: Client<'_>,
     ) -> Result<Option<Attempt>, IdentityError> {
         match (&self.throttle, client.address) {
             (Some(throttle), Some(address)) => {
-                throttle.begin(key, address, self.clock.now()).map(Some)
+                throttle.begin(account, address, self.clock.now()).map(Some)
             }
             _ => Ok(None),
         }
@@ -177,7 +194,7 @@ impl IdentityService {
             match &outcome {
                 Ok(_) => attempt.succeeded(self.clock.now()),
                 Err(Refused {
-                    error: IdentityError::InvalidCredentials,
+                    error: IdentityError::InvalidCredentials | IdentityError::PasswordChanged,
                     ..
                 }) => drop(attempt),
                 Err(_) => attempt.was_not_made(self.clock.now()),
@@ -242,14 +259,16 @@ impl IdentityService {
         };
         let act = self.act(client);
         let draft = self.draft_session(user_id, &act, None).map_err(refused)?;
-        let session = draft.row.clone();
+        let (session, max) = (draft.row.clone(), self.max_sessions);
         let opened = self.db.write(move |tx| {
             let (session, proof, act) = (session.clone(), proof.clone(), act.clone());
             Box::pin(async move {
                 let mut user = repository::find_user_for_update(tx, user_id)
                     .await?
-                    .filter(|user| user.password_hash.as_ref() == Some(&proof.hash))
                     .ok_or(IdentityError::InvalidCredentials)?;
+                if user.password_hash.as_ref() != Some(&proof.hash) {
+                    return Err(IdentityError::PasswordChanged);
+                }
                 if user.is_disabled {
                     return Err(IdentityError::AccountDisabled);
                 }
@@ -257,11 +276,12 @@ impl IdentityService {
                     user.password_hash = proof.renewed;
                     repository::update_user(tx, user.clone()).await?;
                 }
-                insert_session(tx, session, &act).await?;
-                Ok(user)
+                let ended = insert_session(tx, session, max, &act).await?;
+                Ok((user, ended))
             })
         });
-        let user = opened.await.map_err(refused)?;
+        let (user, ended) = opened.await.map_err(refused)?;
+        self.sessions.end(ended.ids).await;
         self.signed_in(user, &draft, false).map_err(refused)
     }
 
@@ -382,12 +402,18 @@ pub(super) async fn insert_account(
     Ok(audit::record(tx, act, AuditAction::Registered, id, id).await?)
 }
 
+/// Stores a session. A user who has more than `max` loses the one that was not used for the longest time.
 pub(super) async fn insert_session(
     tx: &DatabaseTransaction,
     session: session::Model,
+    max: u64,
     act: &Act,
-) -> Result<(), IdentityError> {
-    let user_id = Some(session.user_id);
+) -> Result<Ended, IdentityError> {
+    let user_id = session.user_id;
     repository::insert_session(tx, session).await?;
-    Ok(audit::record(tx, act, AuditAction::SignedIn, user_id, user_id).await?)
+    audit::record(tx, act, AuditAction::SignedIn, Some(user_id), Some(user_id)).await?;
+    if !repository::has_more_sessions(tx, user_id, max).await? {
+        return Ok(Ended::default());
+    }
+    Ok(end_sessions(tx, user_id, Which::AllButNewest(max), act.at).await?)
 }

@@ -5,14 +5,14 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
 use crate::entity::identity_signal;
-use crate::identity::repository::{self, Which};
+use crate::identity::repository::{self, Ended, Which};
 use crate::identity::session_cache::{self, SessionCache};
 use crate::identity::throttle::SignInThrottle;
 use crate::platform::clock::{Clock, Timestamp};
@@ -31,9 +31,9 @@ pub(super) async fn end_sessions(
     user_id: Uuid,
     which: Which,
     now: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Ended, DbErr> {
     let ended = repository::end_sessions(tx, user_id, which, now).await?;
-    let rows = ended.iter().map(|id| identity_signal::Model {
+    let rows = ended.ids.iter().map(|id| identity_signal::Model {
         id: new_id(),
         user_id,
         session_id: Some(*id),
@@ -92,16 +92,18 @@ impl Listener {
                 return;
             };
             let now = self.clock.now();
+            // What is written after this moment may be missing from the answer, however late that comes.
+            let asked_at = Instant::now();
             match repository::list_signals(db.background(), read_at - OVERLAP).await {
                 Ok(signals) => {
                     let news = signals.iter().filter(|signal| !heard.contains(&signal.id));
                     for signal in news {
                         match signal.session_id {
-                            Some(id) => sessions.end([id]),
-                            None => self.forgive(&db, signal.user_id).await,
+                            Some(id) => sessions.end([id]).await,
+                            None => self.forgive(signal.user_id),
                         }
                     }
-                    sessions.is_in_step();
+                    sessions.is_in_step(asked_at);
                     heard = signals.into_iter().map(|signal| signal.id).collect();
                     (read_at, is_deaf) = (now, false);
                 }
@@ -117,18 +119,9 @@ impl Listener {
         }
     }
 
-    async fn forgive(&self, db: &Database, user_id: Uuid) {
-        let Some(throttle) = &self.throttle else {
-            return;
-        };
-        match repository::find_user(db.background(), user_id).await {
-            Ok(user) => {
-                let keys = user.map(|user| [user.username_key, user.email_key]);
-                for key in keys.into_iter().flatten().flatten() {
-                    throttle.forgive(&key);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "A forgiven user cannot be read"),
+    fn forgive(&self, user_id: Uuid) {
+        if let Some(throttle) = &self.throttle {
+            throttle.forgive(&user_id.to_string());
         }
     }
 }

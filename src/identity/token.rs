@@ -1,5 +1,7 @@
 //! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), checked as RFC 8725 asks.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use jsonwebtoken::{Header, decode_header};
 use serde::{Deserialize, Serialize};
@@ -91,6 +93,9 @@ impl TokenSigner {
     pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<AccessToken, IdentityError> {
         let invalid = |_| IdentityError::TokenInvalid;
         let header = decode_header(token).map_err(invalid)?;
+        if has_critical_extensions(token) {
+            return Err(IdentityError::TokenInvalid);
+        }
         let has_type = header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE));
         let key = self
             .keys
@@ -120,4 +125,15 @@ impl TokenSigner {
             expires_at,
         })
     }
+}
+
+/// Whether the header asks for extensions that must be understood (RFC 7515, section 4.1.11): we know none.
+fn has_critical_extensions(token: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Critical {
+        crit: Option<serde::de::IgnoredAny>,
+    }
+    let header = token.split('.').next().unwrap_or_default();
+    let header = BASE64_URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
+    serde_json::from_slice::<Critical>(&header).is_ok_and(|header| header.crit.is_some())
 }

@@ -102,7 +102,7 @@ impl Faults {
     /// With `min` above 0 an empty text is [`Rule::Required`].
     pub fn line(&mut self, path: &[&str], text: &str, min: usize, max: usize) -> String {
         let text = text.trim();
-        if text.chars().any(char::is_control) {
+        if text.chars().any(|c| c.is_control() || turns_text(c)) {
             self.add(
                 path,
                 Rule::Malformed {
@@ -113,7 +113,8 @@ impl Faults {
                 },
             );
         }
-        self.length(path, text, min, max);
+        let is_blank = text.chars().all(|c| c.is_whitespace() || is_invisible(c));
+        self.length(path, if is_blank { "" } else { text }, min, max);
         text.to_owned()
     }
 
@@ -146,6 +147,17 @@ impl Faults {
             self.add(path, Rule::TooLong { max });
         }
     }
+}
+
+/// Characters that change the direction of what follows, and so can make one name look like another.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Characters that show nothing by themselves. Within a text they have their uses, as in emoji.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2060}'..='\u{2064}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
 }
 
 #[cfg(test)]
@@ -185,6 +197,17 @@ mod tests {
         assert!(faults.is_empty());
         faults.block(&["notes"], "a\0b", 9);
         faults.line(&["title"], "a\nb", 1, 9);
-        assert_eq!(rules(faults).len(), 2);
+        faults.line(&["title"], "\u{202e}gnp.exe", 1, 9);
+        assert_eq!(rules(faults).len(), 3);
+    }
+
+    #[test]
+    fn what_shows_nothing_is_nothing() {
+        let mut faults = Faults::under(&[]);
+        faults.line(&["name"], "\u{200b}\u{ad} \u{fe0f}", 1, 9);
+        assert_eq!(rules(faults), [Rule::Required]);
+        let mut faults = Faults::under(&[]);
+        faults.line(&["name"], "👩\u{200d}👩\u{200d}👧", 1, 9);
+        assert!(faults.is_empty());
     }
 }

@@ -11,17 +11,6 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::platform::config::{LogConfig, LogFormat};
 
-/// Libraries whose finer levels print URLs, headers or bound values, and so could print a secret.
-const QUIET: [&str; 7] = [
-    "h2",
-    "hyper",
-    "hyper_util",
-    "reqwest",
-    "rustls",
-    "sea_orm",
-    "sqlx",
-];
-
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// Starts logging to standard error. Call once.
@@ -54,10 +43,11 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Not a fine level of a library that could print a secret; no setting turns those on.
+/// Not a fine level of a library: those print URLs, headers, frames and bound values, secrets among them. No setting turns them
+/// on.
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
-    let library = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= Level::INFO || !QUIET.contains(&library)
+    let library = metadata.target().split("::").next();
+    *metadata.level() <= Level::INFO || library == Some(env!("CARGO_CRATE_NAME"))
 }
 
 /// Counts a panic that was caught, and returns how many there have been.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::entity::task;
 
 /// Events that wait for a subscriber who is busy; one who falls behind further is told so. One mutation makes up to 100.
-const BACKLOG: usize = 128;
+const BACKLOG: usize = 256;
 
 /// What happened to a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

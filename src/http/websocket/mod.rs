@@ -223,8 +223,8 @@ impl Session {
                     true => Close::forbidden(),
                     false => Close::new(4408, "Connection initialisation timeout"),
                 })),
-                () = ended(&mut self.watch) => Err(Some(Close::forbidden())),
-                () = self.place.stopped() => self.finish().await,
+                () = ended(&mut self.watch) => self.finish(Close::forbidden()).await,
+                () = self.place.stopped() => self.finish(Close::new(1001, "Going away")).await,
                 _ = ping.tick() => self.ping().await,
             };
             if let Err(end) = step {
@@ -233,8 +233,9 @@ impl Session {
         }
     }
 
-    /// The server stops: queries and mutations under way are answered, subscriptions end.
-    async fn finish(&mut self) -> Result<(), Option<Close>> {
+    /// The server stops, or the session has ended, perhaps by an operation of this very socket: queries and mutations under way
+    /// are answered, subscriptions end.
+    async fn finish(&mut self, close: Close) -> Result<(), Option<Close>> {
         self.running.retain(|operation| {
             if operation.is_subscription {
                 operation.task.abort();
@@ -248,7 +249,7 @@ impl Session {
                 None => break,
             }
         }
-        Err(Some(Close::new(1001, "Going away")))
+        Err(Some(close))
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), Option<Close>> {

@@ -17,7 +17,9 @@ impl From<IdentityError> for ApiError {
         let code = match &error {
             IdentityError::Invalid(_) => ErrorCode::BadUserInput,
             IdentityError::WeakPassword(_) => ErrorCode::WeakPassword,
-            IdentityError::InvalidCredentials => ErrorCode::InvalidCredentials,
+            IdentityError::InvalidCredentials | IdentityError::PasswordChanged => {
+                ErrorCode::InvalidCredentials
+            }
             IdentityError::AccountDisabled => ErrorCode::AccountDisabled,
             IdentityError::UsernameTaken => ErrorCode::UsernameTaken,
             IdentityError::EmailTaken => ErrorCode::EmailTaken,

@@ -178,7 +178,7 @@ pub struct IdentityMutation;
 #[Object]
 impl IdentityMutation {
     /// Signs in and opens a session; one a request. A sign-in by WeChat that is sent again within 60 seconds, because its reply
-    /// was lost, gets the same session when both carry the same random header `Idempotency-Key`. Errors: INVALID_CREDENTIALS,
+    /// was lost, gets the same session when both carry the same random header `Idempotency-Key` (over HTTP). Errors: INVALID_CREDENTIALS,
     /// ACCOUNT_DISABLED, RATE_LIMITED after five wrong passwords a minute for one account; by WeChat also BAD_USER_INPUT,
     /// WECHAT_CODE_INVALID, WECHAT_CODE_USED, WECHAT_USER_BLOCKED, WECHAT_NOT_CONFIGURED, UPSTREAM_UNAVAILABLE,
     /// UPSTREAM_RATE_LIMITED.
@@ -204,7 +204,8 @@ impl IdentityMutation {
         Ok(sign_in?.into())
     }
 
-    /// Makes an account with a password and signs it in. Errors: BAD_USER_INPUT, WEAK_PASSWORD, USERNAME_TAKEN, EMAIL_TAKEN.
+    /// Makes an account with a password and signs it in. Errors: BAD_USER_INPUT, WEAK_PASSWORD, USERNAME_TAKEN, EMAIL_TAKEN,
+    /// RATE_LIMITED while too many passwords wait to be hashed.
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -328,7 +329,7 @@ impl IdentityMutation {
     }
 
     /// Exchanges the code of a getPhoneNumber button for the verified number and stores it. Errors: UNAUTHENTICATED,
-    /// BAD_USER_INPUT, WECHAT_CODE_INVALID also for a used code, WECHAT_NOT_CONFIGURED, UPSTREAM_UNAVAILABLE,
+    /// BAD_USER_INPUT, WECHAT_CODE_INVALID or WECHAT_CODE_USED for a used code, WECHAT_NOT_CONFIGURED, UPSTREAM_UNAVAILABLE,
     /// UPSTREAM_RATE_LIMITED.
     async fn bind_phone_number(
         &self,
@@ -344,7 +345,7 @@ impl IdentityMutation {
     }
 
     /// Erases the caller's account and personal data for good: sessions, WeChat accounts and tasks go, scores stay without their
-    /// author. Errors: UNAUTHENTICATED, BAD_USER_INPUT without the password of an account that has one, INVALID_CREDENTIALS when
+    /// author; security events keep the address that they came from until they are deleted in their time. Errors: UNAUTHENTICATED, BAD_USER_INPUT without the password of an account that has one, INVALID_CREDENTIALS when
     /// it is wrong, RATE_LIMITED, CONFLICT for the last administrator.
     async fn delete_account(
         &self,

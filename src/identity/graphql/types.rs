@@ -108,7 +108,7 @@ impl User {
         self.row.is_disabled
     }
 
-    /// Whether the user can sign in by password.
+    /// Whether the account has a password; with a user name or e-mail address the user can sign in by it.
     async fn has_password(&self) -> bool {
         self.row.password_hash.is_some()
     }
@@ -125,8 +125,7 @@ impl User {
         self.row.created_at.into()
     }
 
-    /// The sign-ins that could still be used, the last used first, at most 100. Only for the user; empty for anyone else,
-    /// administrators too.
+    /// The sign-ins that could still be used, the last used first. Only for the user; empty for anyone else, administrators too.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, ApiError> {
         let Some(current) = self.own_session(ctx)? else {
             return Ok(Vec::new());
@@ -277,7 +276,8 @@ impl AuditEvent {
         self.0.action.into()
     }
 
-    /// Who did it. Null for a failed sign-in, for the command line, and once the account is deleted.
+    /// Who did it, as far as a token or a session tells. Null for a failed sign-in, for the command line, and once the account is
+    /// deleted.
     async fn actor(&self, ctx: &Context<'_>) -> Option<Result<User, ApiError>> {
         match self.0.actor_id {
             Some(id) => User::load(ctx, id).await.transpose(),

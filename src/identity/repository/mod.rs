@@ -15,10 +15,10 @@ pub(crate) use self::audit::{
     list_audit_events,
 };
 pub(crate) use self::sessions::{
-    SessionState, Which, delete_dead_sessions, delete_old_replays, delete_old_signals,
+    Ended, SessionState, Which, delete_dead_sessions, delete_old_replays, delete_old_signals,
     end_sessions, find_replay, find_session, find_session_for_update, find_session_state,
-    insert_replay, insert_session, insert_signals, list_open_sessions, list_signals,
-    update_refresh_hash,
+    has_more_sessions, insert_replay, insert_session, insert_signals, list_open_sessions,
+    list_signals, update_refresh_hash,
 };
 use crate::entity::user::Role;
 use crate::entity::{user, wechat_identity};

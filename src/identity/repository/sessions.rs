@@ -117,27 +117,47 @@ pub(crate) enum Which {
     All,
     Only(Uuid),
     AllBut(Uuid),
+    /// All but so many that were used last.
+    AllButNewest(u64),
 }
 
-/// Ends sessions of `user_id` that could still be used; returns which.
+/// Sessions that were ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ended {
+    /// All of them, those that were over already among them: by the clock of another instance they may not be.
+    pub(crate) ids: Vec<Uuid>,
+    /// How many could still be used.
+    pub(crate) open: usize,
+}
+
+/// Ends sessions of `user_id`.
 pub(crate) async fn end_sessions(
     tx: &impl ConnectionTrait,
     user_id: Uuid,
     which: Which,
     now: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
-    let mut open = session::Entity::find()
+) -> Result<Ended, DbErr> {
+    let mut found = session::Entity::find()
         .select_only()
-        .column(session::Column::Id)
+        .columns([session::Column::Id, session::Column::ExpiresAt])
         .filter(session::Column::UserId.eq(user_id))
-        .filter(session::Column::EndedAt.is_null())
-        .filter(session::Column::ExpiresAt.gt(now));
-    open = match which {
-        Which::All => open,
-        Which::Only(id) => open.filter(session::Column::Id.eq(id)),
-        Which::AllBut(id) => open.filter(session::Column::Id.ne(id)),
+        .filter(session::Column::EndedAt.is_null());
+    found = match which {
+        Which::All => found,
+        Which::Only(id) => found.filter(session::Column::Id.eq(id)),
+        Which::AllBut(id) => found.filter(session::Column::Id.ne(id)),
+        Which::AllButNewest(number) => found
+            .order_by_desc(session::Column::LastUsedAt)
+            .order_by_desc(session::Column::Id)
+            .offset(number)
+            .limit(BATCH as u64),
     };
-    let ids: Vec<Uuid> = open.lock_exclusive().into_tuple().all(tx).await?;
+    let found: Vec<(Uuid, Timestamp)> = found.lock_exclusive().into_tuple().all(tx).await?;
+    let open = found
+        .iter()
+        .filter(|(_, expires_at)| *expires_at > now)
+        .count();
+    let ids: Vec<Uuid> = found.into_iter().map(|(id, _)| id).collect();
     for some in ids.chunks(BATCH) {
         session::Entity::update_many()
             .col_expr(session::Column::EndedAt, Expr::value(now))
@@ -145,7 +165,26 @@ pub(crate) async fn end_sessions(
             .exec(tx)
             .await?;
     }
-    Ok(ids)
+    Ok(Ended { ids, open })
+}
+
+/// Whether a user has more than `number` sessions that have not been ended.
+pub(crate) async fn has_more_sessions(
+    tx: &impl ConnectionTrait,
+    user_id: Uuid,
+    number: u64,
+) -> Result<bool, DbErr> {
+    let next: Option<Uuid> = session::Entity::find()
+        .select_only()
+        .column(session::Column::Id)
+        .filter(session::Column::UserId.eq(user_id))
+        .filter(session::Column::EndedAt.is_null())
+        .offset(number)
+        .limit(1)
+        .into_tuple()
+        .one(tx)
+        .await?;
+    Ok(next.is_some())
 }
 
 /// Rows that one statement names: every engine takes so many parameters.

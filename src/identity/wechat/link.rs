@@ -1,19 +1,22 @@
 //! What a signed-in user adds by a WeChat code: another way to sign in, a phone number.
 
+use chrono::TimeDelta;
 use sea_orm::DatabaseTransaction;
 
-use super::go_on;
-use crate::clients::wechat::WechatUser;
+use crate::clients::wechat::{WechatError, WechatUser};
 use crate::entity::audit_event::AuditAction;
 use crate::entity::{user, wechat_identity};
 use crate::identity::account::can_use_password;
 use crate::identity::audit::{self, Act};
 use crate::identity::error::IdentityError;
 use crate::identity::repository;
-use crate::identity::service::{Client, IdentityService, touched};
+use crate::identity::service::{Client, IdentityService, go_on, lock_viewer, touched};
 use crate::platform::db::is_unique_violation;
 use crate::platform::id::new_id;
 use crate::platform::viewer::Viewer;
+
+/// Within which a used code is taken for the one that was just used by the same user.
+const DOUBLE_TAP: TimeDelta = TimeDelta::seconds(60);
 
 impl IdentityService {
     /// Lets the caller sign in by the WeChat account behind `code`, too.
@@ -31,7 +34,13 @@ impl IdentityService {
         let (app_id, code) = self.check_code(&["input"], code, app_id, client)?;
         let (this, viewer, act) = (self.clone(), *viewer, self.act(client));
         go_on(async move {
-            let person = this.wechat.exchange_code(&app_id, &code).await?;
+            let person = match this.wechat.exchange_code(&app_id, &code).await {
+                Ok(person) => person,
+                Err(WechatError::CodeUsed) => {
+                    return this.linked_just_now(&viewer, &app_id, &act).await;
+                }
+                Err(error) => return Err(error.into()),
+            };
             let linked = this
                 .db
                 .write(move |tx| {
@@ -50,6 +59,24 @@ impl IdentityService {
         .await
     }
 
+    /// A used code may be the one that linked the account a moment ago: a double tap, or a lost reply.
+    async fn linked_just_now(
+        &self,
+        viewer: &Viewer,
+        app_id: &str,
+        act: &Act,
+    ) -> Result<user::Model, IdentityError> {
+        let db = self.db.read();
+        let identities = repository::list_wechat_identities(db, viewer.user_id).await?;
+        let is_linked = identities.iter().any(|identity| {
+            identity.app_id == app_id && act.at - identity.created_at <= DOUBLE_TAP
+        });
+        match repository::find_user(db, viewer.user_id).await? {
+            Some(user) if is_linked => Ok(user),
+            _ => Err(WechatError::CodeUsed.into()),
+        }
+    }
+
     /// Takes away every WeChat account that the caller signs in with. Having none is no error.
     ///
     /// # Errors
@@ -65,9 +92,7 @@ impl IdentityService {
                 let act = act.clone();
                 Box::pin(async move {
                     let id = viewer.user_id;
-                    let user = repository::find_user_for_update(tx, id)
-                        .await?
-                        .ok_or(IdentityError::TokenRevoked)?;
+                    let user = lock_viewer(tx, &viewer).await?;
                     if repository::delete_wechat_identities(tx, id).await? == 0 {
                         return Ok(user);
                     }
@@ -107,7 +132,8 @@ impl IdentityService {
             .into_iter()
             .find(|identity| identity.app_id == app_id)
             .map(|identity| identity.openid);
-        let (this, id, act) = (self.clone(), viewer.user_id, self.act(client));
+        let (this, viewer, id) = (self.clone(), *viewer, viewer.user_id);
+        let act = self.act(client);
         go_on(async move {
             let number = this
                 .wechat
@@ -117,9 +143,7 @@ impl IdentityService {
                 .write(move |tx| {
                     let (number, act) = (number.clone(), act.clone());
                     Box::pin(async move {
-                        let mut user = repository::find_user_for_update(tx, id)
-                            .await?
-                            .ok_or(IdentityError::TokenRevoked)?;
+                        let mut user = lock_viewer(tx, &viewer).await?;
                         user.phone_number = Some(number);
                         let user = touched(user, act.at);
                         repository::update_user(tx, user.clone()).await?;
@@ -141,9 +165,7 @@ async fn link(
     act: &Act,
 ) -> Result<user::Model, IdentityError> {
     let id = viewer.user_id;
-    let user = repository::find_user_for_update(tx, id)
-        .await?
-        .ok_or(IdentityError::TokenRevoked)?;
+    let user = lock_viewer(tx, viewer).await?;
     let known = repository::find_wechat_identity(tx, &person.app_id, &person.openid).await?;
     if let Some(identity) = known {
         return match identity.user_id == id {

@@ -5,13 +5,10 @@
 mod link;
 mod sign_in;
 
-use tracing::Instrument;
-
 use crate::clients::wechat::WechatError;
 use crate::identity::error::IdentityError;
 use crate::identity::service::{Client, IdentityService};
 use crate::platform::fault::{Faults, Rule};
-use crate::platform::telemetry::count_panic;
 
 pub(super) use self::sign_in::Flights;
 
@@ -37,22 +34,6 @@ impl IdentityService {
                 tracing::warn!("A WeChat code was sent, and no mini-program is configured");
                 Err(WechatError::NotConfigured.into())
             }
-        }
-    }
-}
-
-/// Runs `work` to its end even when nobody waits for it any more.
-async fn go_on<T: Send + 'static>(
-    work: impl Future<Output = Result<T, IdentityError>> + Send + 'static,
-) -> Result<T, IdentityError> {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            let panics = count_panic();
-            tracing::error!(panics, %error, "The use of a WeChat code panicked");
-            Err(IdentityError::Crypto(
-                "the use of a code panicked".to_owned(),
-            ))
         }
     }
 }

@@ -12,7 +12,6 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
-use super::go_on;
 use crate::clients::wechat::{WechatError, WechatUser};
 use crate::entity::login_replay;
 use crate::identity::account::find_or_create_wechat_user;
@@ -20,8 +19,9 @@ use crate::identity::audit::Act;
 use crate::identity::error::IdentityError;
 use crate::identity::refresh_token::RefreshToken;
 use crate::identity::repository;
-use crate::identity::service::{Client, IdentityService};
+use crate::identity::service::{Client, IdentityService, go_on};
 use crate::identity::sign_in::{Draft, SignIn, insert_session};
+use crate::platform::address::network_of;
 use crate::platform::db::is_unique_violation;
 use crate::platform::digest::sha256_hex;
 
@@ -161,7 +161,14 @@ impl IdentityService {
 
     async fn refuse_code(&self, error: WechatError, act: &Act) -> Result<SignIn, IdentityError> {
         let error = IdentityError::from(error);
-        self.record_failure(&error, None, None, act).await?;
+        // Anybody can send invented codes: one event a minute tells of an address as much as hundreds.
+        let is_new = act.address.is_none_or(|address| {
+            let noted = self.noted.entry(network_of(address)).or_insert(());
+            noted.is_fresh()
+        });
+        if is_new {
+            self.record_failure(&error, None, None, act).await?;
+        }
         Err(error)
     }
 
@@ -176,7 +183,8 @@ impl IdentityService {
         let draft = self.draft_session(uuid::Uuid::nil(), act, secret)?;
         let hash = request.map(|request| request.hash);
         let mut tries = 0;
-        let (user, draft, is_new_user) = loop {
+        let max = self.max_sessions;
+        let (user, draft, is_new_user, ended) = loop {
             let opening = (person.clone(), draft.clone(), hash.clone(), act.clone());
             let opened = self.db.write(move |tx| {
                 let (person, mut draft, hash, act) = opening.clone();
@@ -186,7 +194,7 @@ impl IdentityService {
                         return Ok(Err(user.id));
                     }
                     draft.row.user_id = user.id;
-                    insert_session(tx, draft.row.clone(), &act).await?;
+                    let ended = insert_session(tx, draft.row.clone(), max, &act).await?;
                     if let Some(key_hash) = hash {
                         let row = login_replay::Model {
                             key_hash,
@@ -196,7 +204,7 @@ impl IdentityService {
                         };
                         repository::insert_replay(tx, row).await?;
                     }
-                    Ok::<_, IdentityError>(Ok((user, draft, is_new)))
+                    Ok::<_, IdentityError>(Ok((user, draft, is_new, ended)))
                 })
             });
             match opened.await {
@@ -216,6 +224,7 @@ impl IdentityService {
                 Err(error) => return Err(error),
             }
         };
+        self.sessions.end(ended.ids).await;
         self.signed_in(user, &draft, is_new_user)
     }
 

@@ -80,6 +80,8 @@ pub struct AuthConfig {
     pub refresh_idle: Duration,
     /// Longest life of a session.
     pub refresh_absolute: Duration,
+    /// Sessions of one user; the one that was not used for the longest time ends when there are more.
+    pub max_sessions_per_user: u64,
     /// How long a refresh token that was just replaced is answered with the same next one.
     pub refresh_grace: Duration,
 }

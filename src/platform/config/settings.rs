@@ -463,6 +463,7 @@ impl Reader<'_> {
             access_token_ttl: self.seconds("auth.access_token_ttl_seconds", 1, 86_400),
             refresh_idle: days(self.within("auth.refresh_idle_days", 1, 3650)),
             refresh_absolute: days(self.within("auth.refresh_absolute_days", 1, 3650)),
+            max_sessions_per_user: self.within("auth.max_sessions_per_user", 1, 10_000),
             refresh_grace: self.seconds("auth.refresh_grace_seconds", 0, 300),
         }
     }

@@ -56,7 +56,7 @@ impl WriteError for DbErr {
 #[derive(Debug)]
 pub struct Database {
     reader: DatabaseConnection,
-    /// The same pool, its statements not counted.
+    /// A connection that no request can keep busy; its statements are not counted.
     background: DatabaseConnection,
     writer: Writer,
     statements: Arc<AtomicU64>,
@@ -96,8 +96,10 @@ impl Database {
         } else {
             Writer::Pool
         };
-        let background = open(options).await?;
-        let reader = counted(background.clone(), &statements);
+        let mut alone = options.clone();
+        alone.max_connections(1).min_connections(1);
+        let background = open(alone).await?;
+        let reader = connect(options, &statements).await?;
         Ok(Self {
             reader,
             background,
@@ -181,6 +183,7 @@ impl Database {
                 drop(wait.await);
             }
         }
+        self.background.clone().close().await?;
         self.reader.clone().close().await
     }
 }
@@ -339,15 +342,12 @@ async fn connect(
     options: ConnectOptions,
     statements: &Arc<AtomicU64>,
 ) -> Result<DatabaseConnection, DbErr> {
-    Ok(counted(open(options).await?, statements))
-}
-
-fn counted(mut connection: DatabaseConnection, statements: &Arc<AtomicU64>) -> DatabaseConnection {
+    let mut connection = open(options).await?;
     let statements = Arc::clone(statements);
     connection.set_metric_callback(move |_| {
         statements.fetch_add(1, Ordering::Relaxed);
     });
-    connection
+    Ok(connection)
 }
 
 async fn write_directly<T, E, F>(pool: &DatabaseConnection, work: F) -> Result<T, E>
@@ -412,6 +412,32 @@ pub fn like_pattern(text: &str) -> String {
 /// Whether a unique constraint, a primary key among them, refused a row.
 pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// What went wrong, for the log. The engines quote the values of rows that a constraint refused, which may be anybody's address
+/// or openid: of those only the constraint is told.
+pub fn without_values(error: &DbErr) -> String {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => {
+            format!("a unique constraint refused a row{}", constraint(error))
+        }
+        Some(SqlErr::ForeignKeyConstraintViolation(_)) => {
+            format!("a foreign key refused a row{}", constraint(error))
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn constraint(error: &DbErr) -> String {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return String::new();
+    };
+    let name = error
+        .as_database_error()
+        .and_then(|error| error.constraint());
+    name.map(|name| format!(": {name}")).unwrap_or_default()
 }
 
 /// Whether a foreign key refused a row: what it belongs to is not there, or no longer.

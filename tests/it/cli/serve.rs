@@ -8,6 +8,7 @@ use wegraph::platform::clock::SystemClock;
 use wegraph::simulator::wechat::WechatSimulator;
 
 use crate::harness::{SECRET, Server, TestDatabase, on_each_database, once};
+use crate::http::socket::Socket;
 
 once! {
     async fn writes_no_secret_to_its_log(){
@@ -29,6 +30,13 @@ once! {
             }
         }
         client.ask("mutation { register(input: {username: \"lin\", password: \"Tr4verse-it\"}) { isNewUser } }").await.data();
+        let mut socket = Socket::init_at(&server.base_url, json!({})).await;
+        let login = socket.ask("mutation { login(input: {password: {username: \"lin\", password: \"Tr4verse-it\"}}) { accessToken refreshToken } }").await;
+        secrets.extend(login["data"]["login"].as_object().expect("tokens").values().map(|token| token.as_str().expect("a token").to_owned()));
+        let token = json!({"authorization": format!("Bearer {}", login["data"]["login"]["accessToken"].as_str().expect("a token"))});
+        let mut socket = Socket::init_at(&server.base_url, token).await;
+        socket.ask("mutation { bindPhoneNumber(input: {code: \"sim-phone13800138000-1\"}) { user { phoneNumber } } }").await;
+        secrets.extend(["sim-phone13800138000-1".to_owned(), "13800138000".to_owned()]);
         let log = server.terminate().await;
         assert!(log.contains("the AppSecret is wrong"), "the operator is told: {log}");
         for secret in secrets {

@@ -140,7 +140,14 @@ impl TestApp {
 
     /// Another server with the same settings.
     pub(crate) async fn sibling(&self) -> Sibling {
-        let app = App::new(&self.config, self.clock.clone(), false)
+        self.sibling_with(|_| {}).await
+    }
+
+    /// Another server with other settings.
+    pub(crate) async fn sibling_with(&self, change: fn(&mut Config)) -> Sibling {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let app = App::new(&config, self.clock.clone(), false)
             .await
             .expect("the server starts");
         let db = Arc::clone(&app.db);

@@ -16,7 +16,11 @@ pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Socket {
     /// Offers `protocols`; the server answers with the one it speaks, or repeats the first to tell why it closes.
     pub(crate) async fn open(app: &TestApp, protocols: Option<&str>) -> Self {
-        let url = format!("{}/graphql/ws", app.base_url.replace("http:", "ws:"));
+        Self::open_at(&app.base_url, protocols).await
+    }
+
+    pub(crate) async fn open_at(base_url: &str, protocols: Option<&str>) -> Self {
+        let url = format!("{}/graphql/ws", base_url.replace("http:", "ws:"));
         let mut request = url.into_client_request().expect("a request");
         if let Some(protocols) = protocols {
             request.headers_mut().insert(
@@ -61,7 +65,11 @@ impl Socket {
 
     /// Opens and initialises.
     pub(crate) async fn init(app: &TestApp, payload: Value) -> Self {
-        let mut socket = Self::open(app, Some("graphql-transport-ws")).await;
+        Self::init_at(&app.base_url, payload).await
+    }
+
+    pub(crate) async fn init_at(base_url: &str, payload: Value) -> Self {
+        let mut socket = Self::open_at(base_url, Some("graphql-transport-ws")).await;
         socket
             .send(json!({"type": "connection_init", "payload": payload}))
             .await;

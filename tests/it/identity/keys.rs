@@ -150,6 +150,10 @@ once! {
             let token = sign(&header, &claims(mei.token()), &key);
             assert_eq!(sees(&app.anonymous().with_token(&token)).await, 401, "{typ:?}");
         }
+        let critical = json!({"alg": "HS256", "typ": "at+jwt", "kid": good.kid, "crit": ["foo"], "foo": 1}).to_string();
+        let signed = format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(critical), mei.token().split('.').nth(1).expect("a payload"));
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).expect("a signature");
+        assert_eq!(sees(&app.anonymous().with_token(&format!("{signed}.{signature}"))).await, 401, "nobody knows foo");
         let mut header = good.clone();
         header.kid = Some("another".to_owned());
         assert_eq!(sees(&app.anonymous().with_token(&sign(&header, &claims(mei.token()), &key))).await, 401);

@@ -1,7 +1,7 @@
 use sea_orm::ActiveValue::Set;
 use serde_json::json;
 
-use crate::harness::{Client, Reply, on_each_database};
+use crate::harness::{Client, Reply, TestApp, on_each_database};
 
 async fn register(client: &Client) -> String {
     let reply = client
@@ -52,6 +52,35 @@ on_each_database! {
         app.change_user(&id, |user| user.is_disabled = Set(true)).await;
         assert_eq!(login(&client, "lin", " Tr4verse-it ").await.code(), "ACCOUNT_DISABLED");
         assert_eq!(login(&client, "lin", "wrong").await.code(), "INVALID_CREDENTIALS");
+    }
+
+    async fn one_count_of_failures_for_all_names_of_an_account(app) {
+        let app = &TestApp::start_with(app.engine, &[("RATE_LIMIT__ENABLED", "true")]).await;
+        let client = app.anonymous();
+        register(&client).await;
+        for name in ["lin", "lin@example.com", "LIN", "lin", "Lin@example.com"] {
+            assert_eq!(login(&client, name, "wrong").await.code(), "INVALID_CREDENTIALS");
+        }
+        for name in ["lin", "lin@example.com"] {
+            assert_eq!(login(&client, name, " Tr4verse-it ").await.code(), "RATE_LIMITED");
+        }
+    }
+
+    async fn a_weaker_hash_is_renewed_also_by_many_at_once(app) {
+        use sea_orm::EntityTrait;
+        let client = app.anonymous();
+        register(&client).await;
+        let stronger = app.sibling_with(|config| config.password.memory_kib = 32_768).await;
+        let there = stronger.anonymous();
+        let logins = futures_util::future::join_all((0..4).map(|_| login(&there, "lin", " Tr4verse-it "))).await;
+        for reply in logins {
+            reply.data();
+        }
+        let users = wegraph::entity::user::Entity::find().all(app.db.read()).await.expect("rows");
+        let hash = users[0].password_hash.as_deref().expect("a hash");
+        assert!(hash.contains("m=32768"), "{hash}");
+        login(&client, "lin", " Tr4verse-it ").await.data();
+        stronger.stop().await;
     }
 
     async fn exactly_one_way_to_sign_in_is_taken(app) {

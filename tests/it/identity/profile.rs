@@ -31,7 +31,10 @@ on_each_database! {
         assert_eq!(reply.faults(), [
             "input.username MALFORMED", "input.displayName NOT_NULLABLE", "input.avatarUrl MALFORMED", "input.email MALFORMED",
         ]);
-        for url in ["javascript:alert(1)", "wxfile://tmp_1.png", "https://", "https://me:secret@img.example.com/", "/m.png"] {
+        for name in ["\u{200b}", "\u{202e}evil"] {
+            assert_eq!(update(&mei, json!({"displayName": name})).await.code(), "BAD_USER_INPUT", "{name:?}");
+        }
+        for url in ["https://img.example.com/\"><script>", "javascript:alert(1)", "wxfile://tmp_1.png", "https://", "https://me:secret@img.example.com/", "/m.png"] {
             assert_eq!(update(&mei, json!({"avatarUrl": url})).await.faults(), ["input.avatarUrl MALFORMED"], "{url}");
         }
         assert_eq!(update(&app.anonymous(), json!({})).await.code(), "UNAUTHENTICATED");

@@ -126,6 +126,64 @@ on_each_database! {
         other.stop().await;
     }
 
+    async fn that_ended_elsewhere_change_no_account_meanwhile(app) {
+        let other = app.sibling().await;
+        let (stolen, owner) = (app.user("mei").await, app.user("mei").await);
+        let thief = other.client(stolen.token());
+        thief.ask("{ viewer { id } }").await.data();
+        owner.ask("mutation { logout(input: {everywhere: true}) { endedSessions } }").await.data();
+        let owner = app.user("mei").await;
+        let id = current(&owner).await;
+        for query in [
+            "mutation { updateProfile(input: {username: \"thief\"}) { user { id } } }".to_owned(),
+            "mutation { changePassword(input: {newPassword: \"Ev1l-pass!word\"}) { endedSessions } }".to_owned(),
+            "mutation { linkWechat(input: {code: \"sim-thief-1\"}) { user { id } } }".to_owned(),
+            "mutation { bindPhoneNumber(input: {code: \"sim-phone13800138000-1\"}) { user { id } } }".to_owned(),
+            "mutation { unlinkWechat { user { id } } }".to_owned(),
+            format!("mutation {{ revokeSession(input: {{id: \"{id}\"}}) {{ revokedSessionId }} }}"),
+            "mutation { logout(input: {everywhere: true}) { endedSessions } }".to_owned(),
+            "mutation { deleteAccount(input: {}) { deletedUserId } }".to_owned(),
+        ] {
+            assert_eq!(thief.ask(&query).await.code(), "TOKEN_REVOKED", "{query}");
+        }
+        assert_eq!(sees(&owner).await, 200);
+        other.stop().await;
+    }
+
+    async fn beyond_the_limit_end_the_one_that_was_used_least(app) {
+        let app = TestApp::start_with(app.engine, &[("AUTH__MAX_SESSIONS_PER_USER", "3")]).await;
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            app.advance(TimeDelta::seconds(1));
+            all.push(app.user("mei").await);
+        }
+        let mut seen = Vec::new();
+        for client in &all {
+            seen.push(sees(client).await);
+        }
+        assert_eq!(seen, [401, 401, 200, 200, 200]);
+        assert_eq!(sessions(&all[4]).await.len(), 3);
+        app.stop().await;
+    }
+
+    async fn that_end_in_a_batch_end_the_rest_of_it(app) {
+        let mei = app.user("mei").await;
+        let batch = json!([{"query": "mutation { logout { endedSessions } }"}, {"query": "mutation { createTask(input: {title: \"x\"}) { task { id } } }"}]);
+        let replies = crate::harness::Reply::of(mei.post("/graphql").json(&batch)).await.body;
+        assert_eq!(replies[0]["data"]["logout"]["endedSessions"], 1);
+        assert_eq!(replies[1]["errors"][0]["extensions"]["code"], "TOKEN_REVOKED");
+    }
+
+    async fn that_end_by_a_socket_are_answered_before_it_closes(app) {
+        for query in ["mutation { logout { endedSessions } }", "mutation { deleteAccount(input: {}) { deletedUserId } }"] {
+            let mei = app.user("mei").await;
+            let token = json!({"authorization": format!("Bearer {}", mei.token())});
+            let mut socket = crate::http::socket::Socket::init(app, token).await;
+            assert_eq!(socket.ask(query).await.get("errors"), None, "{query}");
+            assert_eq!(socket.next().await, Err(4403));
+        }
+    }
+
     async fn that_have_ended_stay_ended_in_a_new_server(app) {
         let mei = app.user("mei").await;
         mei.ask("mutation { logout { endedSessions } }").await.data();
