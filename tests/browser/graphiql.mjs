@@ -88,19 +88,27 @@ try {
   // A subscription: started in the page, stirred by a request of another device.
   await editor.evaluate((element, text) => element.CodeMirror.setValue(text), "subscription { taskChanged { kind task { title } } }");
   await page.waitForTimeout(400);
-  const socket = page.waitForEvent("websocket");
-  await page.locator(".graphiql-execute-button").click();
-  const frames = await socket;
-  await frames.waitForEvent("framesent", (frame) => frame.payload.includes('"subscribe"'));
-  await page.waitForTimeout(300);
-  const answer = await fetch(`${base}/graphql`, {
-    method: "POST",
-    headers: { "content-type": "application/json", authorization: `Bearer ${login.accessToken}` },
-    body: JSON.stringify({ query: `mutation { createTask(input: {title: "from elsewhere"}) { task { id } } }` }),
+  // The frame may be gone before anybody who waits for the socket first can wait for it.
+  const subscribed = new Promise((resolve) => {
+    page.once("websocket", (socket) => {
+      socket.on("framesent", ({ payload }) => payload.includes('"subscribe"') && resolve());
+    });
   });
-  check(answer.status === 200, `status ${answer.status}`);
-  await page.waitForFunction(() =>
-    document.querySelector(".result-window .CodeMirror").CodeMirror.getValue().includes("from elsewhere"));
+  await page.locator(".graphiql-execute-button").click();
+  await subscribed;
+  // Sent is not received yet, and nothing tells when the server listens.
+  const hasArrived = () =>
+    document.querySelector(".result-window .CodeMirror").CodeMirror.getValue().includes("from elsewhere");
+  for (let tries = 0; !(await page.evaluate(hasArrived)); tries++) {
+    check(tries < 30, "no event arrived");
+    const answer = await fetch(`${base}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${login.accessToken}` },
+      body: JSON.stringify({ query: `mutation { createTask(input: {title: "from elsewhere"}) { task { id } } }` }),
+    });
+    check(answer.status === 200, `status ${answer.status}`);
+    await page.waitForTimeout(500);
+  }
   await page.locator(".graphiql-execute-button").click();
 
   const { deleteTask } = await run(`mutation { deleteTask(input: {id: "${id}"}) { deletedTaskId } }`);
