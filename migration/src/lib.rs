@@ -13,6 +13,7 @@ mod m20261121_000002_create_scores;
 mod m20261121_000003_create_tasks;
 mod m20261121_000004_insert_default_rubric;
 mod m20261121_000005_extend_identity;
+mod m20261121_000006_complete_scores;
 
 /// Applies and undoes the migrations, in the order listed here.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_create_tasks::Migration),
             Box::new(m20261121_000004_insert_default_rubric::Migration),
             Box::new(m20261121_000005_extend_identity::Migration),
+            Box::new(m20261121_000006_complete_scores::Migration),
         ]
     }
 }

@@ -8,12 +8,17 @@
 pub mod audit_event;
 pub mod criterion;
 pub mod grade;
+pub mod grade_count;
+pub mod grade_history;
 pub mod identity_signal;
 pub mod login_replay;
 pub mod rubric;
 pub mod score;
+pub mod score_correction;
+pub mod score_revision;
 pub mod session;
 pub mod task;
+pub mod total_count;
 pub mod user;
 pub mod wechat_identity;
 

@@ -14,6 +14,8 @@ pub struct Model {
     pub user_id: Option<Uuid>,
     pub account_number: String,
     pub total: f64,
+    pub once_key: Option<String>,
+    pub revision: i32,
     pub content_digest: String,
     pub submitted_at: Timestamp,
     pub updated_at: Timestamp,

@@ -19,7 +19,7 @@ use crate::platform::db::Database;
 use crate::platform::locale::Message;
 use crate::schema::catalog::CatalogQuery;
 use crate::schema::node::NodeQuery;
-use crate::scores::graphql::{ScoresMutation, ScoresQuery, submission_failed};
+use crate::scores::graphql::{ScoresAdminMutation, ScoresMutation, ScoresQuery, submission_failed};
 use crate::scores::{ScoreLoader, ScoreService};
 use crate::tasks::TaskService;
 use crate::tasks::graphql::{TasksMutation, TasksQuery, TasksSubscription};
@@ -38,7 +38,12 @@ pub struct Query(
 /// Everything that can be changed. Each field takes one input and returns what it changed; it answers after the change is
 /// stored for good.
 #[derive(MergedObject, Default)]
-pub struct Mutation(IdentityMutation, ScoresMutation, TasksMutation);
+pub struct Mutation(
+    IdentityMutation,
+    ScoresMutation,
+    ScoresAdminMutation,
+    TasksMutation,
+);
 
 /// Everything that can be watched, over WebSocket. An operation selects one field.
 #[derive(MergedSubscription, Default)]

@@ -14,6 +14,21 @@ pub enum ScoreError {
     /// The rubric takes no scores now.
     #[error("the rubric is not open")]
     RubricNotOpen,
+    /// The policy of the rubric allows no second score.
+    #[error("a score was submitted before")]
+    AlreadySubmitted,
+    /// The time for corrections is over.
+    #[error("the score can no longer be corrected")]
+    EditWindowClosed,
+    /// No such score.
+    #[error("no such score")]
+    NoSuchScore,
+    /// Another rubric has the slug.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// The rubric has scores, so its criteria stay.
+    #[error("the criteria cannot change any more")]
+    CriteriaFrozen,
     /// The id was used for other content, or by somebody else.
     #[error("the id was used before")]
     IdConflict,

@@ -1,16 +1,17 @@
 //! Batches what hangs on scores within one level of a query.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use crate::entity::{criterion, grade, rubric};
+use crate::entity::{criterion, grade, rubric, score};
 use crate::graphql::loader::padded;
 use crate::platform::db::Database;
-use crate::scores::repository;
+use crate::scores::repository::{self, SummaryFilter};
+use crate::scores::statistics::Histogram;
 
 /// Loads rubrics, criteria and grades by id.
 #[derive(Debug)]
@@ -70,6 +71,92 @@ impl Loader<GradesOf> for ScoreLoader {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = repository::list_grades(self.db.read(), padded(&ids)).await?;
         Ok(grouped(keys, rows, |row| GradesOf(row.score_id)))
+    }
+}
+
+/// The newest score that a user submitted to a rubric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LatestOf {
+    pub(crate) user_id: Uuid,
+    pub(crate) rubric_id: Uuid,
+}
+
+impl Loader<LatestOf> for ScoreLoader {
+    type Value = score::Model;
+    type Error = DbErr;
+
+    async fn load(&self, keys: &[LatestOf]) -> Result<HashMap<LatestOf, score::Model>, DbErr> {
+        let mut found = HashMap::new();
+        // A request has one caller, so this is one statement.
+        let users: HashSet<Uuid> = keys.iter().map(|key| key.user_id).collect();
+        for user_id in users {
+            let theirs = keys.iter().filter(|key| key.user_id == user_id);
+            let rubrics: Vec<_> = theirs.map(|key| key.rubric_id).collect();
+            let rows =
+                repository::list_latest_of(self.db.read(), user_id, padded(&rubrics)).await?;
+            found.extend(rows.into_iter().map(|row| {
+                let rubric_id = row.rubric_id;
+                (LatestOf { user_id, rubric_id }, row)
+            }));
+        }
+        Ok(found)
+    }
+}
+
+/// What the results of a rubric are made from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct CountsOf {
+    pub(crate) rubric_id: Uuid,
+    pub(crate) filter: SummaryFilter,
+}
+
+/// How often each total and each grade occurs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts {
+    pub(crate) totals: Histogram,
+    /// By criterion.
+    pub(crate) grades: HashMap<Uuid, Histogram>,
+}
+
+impl Loader<CountsOf> for ScoreLoader {
+    type Value = Arc<Counts>;
+    type Error = DbErr;
+
+    async fn load(&self, keys: &[CountsOf]) -> Result<HashMap<CountsOf, Arc<Counts>>, DbErr> {
+        let mut found = HashMap::new();
+        // Two statements for each filter that the query names.
+        let filters: HashSet<&SummaryFilter> = keys.iter().map(|key| &key.filter).collect();
+        for filter in filters {
+            let keys = keys.iter().filter(|key| key.filter == *filter);
+            let rubrics: Vec<Uuid> = keys.map(|key| key.rubric_id).collect();
+            let db = self.db.read();
+            let mut totals: HashMap<Uuid, Vec<(f64, i64)>> = HashMap::new();
+            for (rubric, total, number) in
+                repository::count_totals(db, padded(&rubrics), filter).await?
+            {
+                totals.entry(rubric).or_default().push((total, number));
+            }
+            let mut grades: HashMap<Uuid, Vec<(f64, i64)>> = HashMap::new();
+            for (criterion, grade, number) in
+                repository::count_grades(db, padded(&rubrics), filter).await?
+            {
+                let counts = grades.entry(criterion).or_default();
+                counts.push((f64::from(grade), number));
+            }
+            let grades: HashMap<Uuid, Histogram> = grades
+                .into_iter()
+                .map(|(criterion, counts)| (criterion, Histogram::new(counts)))
+                .collect();
+            for rubric_id in rubrics {
+                let counts = Counts {
+                    totals: Histogram::new(totals.remove(&rubric_id).unwrap_or_default()),
+                    grades: grades.clone(),
+                };
+                let filter = filter.clone();
+                found.insert(CountsOf { rubric_id, filter }, Arc::new(counts));
+            }
+        }
+        Ok(found)
     }
 }
 

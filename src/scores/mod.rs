@@ -1,13 +1,17 @@
-//! Scores: what people submit about an account, graded by the criteria of a rubric.
+//! Scores: what people submit about an account, graded by the criteria of a rubric, and results over many of them.
 //!
-//! Not here: who may sign in, and results over many scores.
+//! Not here: who may sign in.
 
+mod administration;
+mod draft;
 mod error;
 pub mod graphql;
 mod loader;
 mod repository;
 mod rubric;
 mod service;
+mod statistics;
+mod submission;
 
 pub use error::ScoreError;
 pub use graphql::{Rubric, Score};

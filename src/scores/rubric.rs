@@ -10,7 +10,7 @@ use crate::platform::fault::{Faults, Rule};
 use crate::platform::locale::Message;
 
 /// More grades than any rubric has criteria are not looked at one by one.
-const MAX_GRADES: usize = 100;
+pub(crate) const MAX_GRADES: usize = 100;
 const ACCOUNT_NUMBER_MIN: usize = 5;
 const ACCOUNT_NUMBER_MAX: usize = 20;
 

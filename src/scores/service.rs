@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::entity::find_table;
 use crate::entity::rubric::RubricState;
-use crate::entity::{grade, rubric, score};
+use crate::entity::{rubric, score};
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{Page, Slice};
 use crate::platform::clock::Clock;
@@ -18,9 +18,11 @@ use crate::platform::locale::Message;
 use crate::platform::viewer::Viewer;
 use crate::scores::error::ScoreError;
 use crate::scores::repository::{self, ScoreFilter};
-use crate::scores::rubric::{
-    CheckedGrade, GradeDraft, check_account_number, check_grades, is_open, total,
-};
+use crate::scores::rubric::{GradeDraft, check_account_number, check_grades, is_open, total};
+use crate::scores::submission::{Submission, store};
+
+/// Tries of a submission that others come before.
+const MAX_TRIES: u32 = 4;
 
 /// A submission as a client sends it.
 #[derive(Debug, Clone)]
@@ -37,8 +39,8 @@ pub struct NewScore {
 
 /// Scores and the rubrics they follow.
 pub struct ScoreService {
-    db: Arc<Database>,
-    clock: Arc<dyn Clock>,
+    pub(super) db: Arc<Database>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl ScoreService {
@@ -47,11 +49,11 @@ impl ScoreService {
         Self { db, clock }
     }
 
-    /// Stores a submission. A repetition with the same id and content answers the stored score, whatever has become of the
+    /// Stores a submission, or corrects the one that the caller may still correct. A repetition with the same id and content answers the stored score, whatever has become of the
     /// rubric since.
     ///
     /// # Errors
-    /// `NoSuchRubric`, `RubricNotOpen`, `Invalid`, `IdConflict`.
+    /// `NoSuchRubric`, `RubricNotOpen`, `Invalid`, `AlreadySubmitted`, `EditWindowClosed`, `IdConflict`.
     pub async fn submit(&self, viewer: &Viewer, new: NewScore) -> Result<score::Model, ScoreError> {
         let new = normalise(new);
         let digest = digest(&new)?;
@@ -74,8 +76,49 @@ impl ScoreService {
             .find_rubric(Some(viewer), &new.rubric)
             .await?
             .ok_or(ScoreError::NoSuchRubric)?;
-        let now = self.clock.now();
-        if !is_open(&rubric, now) {
+        let mut tries = 1;
+        loop {
+            let submission = self.check(viewer, &rubric, &new, id, &digest).await?;
+            let clock = Arc::clone(&self.clock);
+            let stored = self
+                .db
+                .write(move |tx| {
+                    let (submission, clock) = (submission.clone(), Arc::clone(&clock));
+                    Box::pin(async move { store(tx, submission, clock).await })
+                })
+                .await;
+            match stored {
+                Err(ScoreError::Database(error)) if is_unique_violation(&error) => {
+                    // The same id, or what may stand here once, came twice at once, and the other request was first.
+                    if let Some(score) = self.find_repeated(viewer, id, &digest).await? {
+                        return Ok(score);
+                    }
+                    if tries == MAX_TRIES {
+                        return Err(error.into());
+                    }
+                }
+                Err(ScoreError::Database(error)) if is_orphan(&error) => {
+                    // The criteria were written anew meanwhile, or the author's account was deleted.
+                    if tries == MAX_TRIES {
+                        return Err(ScoreError::AuthorGone);
+                    }
+                }
+                other => return other,
+            }
+            tries += 1;
+        }
+    }
+
+    /// The submission, if it fits the rubric as it is now.
+    async fn check(
+        &self,
+        viewer: &Viewer,
+        rubric: &rubric::Model,
+        new: &NewScore,
+        id: Uuid,
+        digest: &str,
+    ) -> Result<Submission, ScoreError> {
+        if !is_open(rubric, self.clock.now()) {
             return Err(ScoreError::RubricNotOpen);
         }
         let criteria = repository::list_criteria(self.db.read(), vec![rubric.id]).await?;
@@ -83,54 +126,16 @@ impl ScoreService {
         let account_number = check_account_number(&mut faults, &new.account_number);
         let grades = check_grades(&mut faults, &criteria, &new.grades);
         faults.check(())?;
-        let row = score::Model {
+        Ok(Submission {
             id,
+            is_repeatable: new.id.is_some(),
+            digest: digest.to_owned(),
             rubric_id: rubric.id,
-            user_id: Some(viewer.user_id),
+            user_id: viewer.user_id,
             account_number,
             total: total(&criteria, &grades),
-            content_digest: digest,
-            submitted_at: now,
-            updated_at: now,
-        };
-        self.insert(viewer, row, grades).await
-    }
-
-    async fn insert(
-        &self,
-        viewer: &Viewer,
-        row: score::Model,
-        grades: Vec<CheckedGrade>,
-    ) -> Result<score::Model, ScoreError> {
-        let grades: Vec<_> = grades
-            .into_iter()
-            .map(|checked| grade::Model {
-                score_id: row.id,
-                criterion_id: checked.criterion_id,
-                grade: checked.grade,
-                comment: checked.comment,
-            })
-            .collect();
-        let stored = row.clone();
-        let result = self
-            .db
-            .write(move |tx| {
-                let (row, grades) = (stored.clone(), grades.clone());
-                Box::pin(async move {
-                    Ok::<_, ScoreError>(repository::insert_score(tx, row, grades).await?)
-                })
-            })
-            .await;
-        match result {
-            // The same id came twice at once, and the other request was first.
-            Err(ScoreError::Database(error)) if is_unique_violation(&error) => self
-                .find_repeated(viewer, row.id, &row.content_digest)
-                .await?
-                .ok_or(error.into()),
-            // Rubrics and criteria are never deleted.
-            Err(ScoreError::Database(error)) if is_orphan(&error) => Err(ScoreError::AuthorGone),
-            other => other.map(|()| row),
-        }
+            grades,
+        })
     }
 
     async fn find_repeated(
@@ -139,19 +144,59 @@ impl ScoreService {
         id: Uuid,
         digest: &str,
     ) -> Result<Option<score::Model>, ScoreError> {
-        match repository::find_any_score(self.db.read(), id).await? {
-            Some(score)
-                if score.user_id == Some(viewer.user_id) && score.content_digest == digest =>
-            {
+        let db = self.db.read();
+        let (score, stored_digest) = match repository::find_any_score(db, id).await? {
+            Some(score) => {
+                let digest = score.content_digest.clone();
+                (Some(score), digest)
+            }
+            None => match repository::find_correction(db, id).await? {
+                Some(correction) => (
+                    repository::find_any_score(db, correction.score_id).await?,
+                    correction.content_digest,
+                ),
+                // A score that came in since is found when the insert fails.
+                None => {
+                    return match find_table(db, id).await?.as_deref() {
+                        None | Some("scores") => Ok(None),
+                        Some(_) => Err(ScoreError::IdConflict),
+                    };
+                }
+            },
+        };
+        match score {
+            Some(score) if score.user_id == Some(viewer.user_id) && stored_digest == digest => {
                 Ok(Some(score))
             }
-            Some(_) => Err(ScoreError::IdConflict),
-            // A score that came in since is found when the insert fails.
-            None => match find_table(self.db.read(), id).await?.as_deref() {
-                None | Some("scores") => Ok(None),
-                Some(_) => Err(ScoreError::IdConflict),
-            },
+            _ => Err(ScoreError::IdConflict),
         }
+    }
+
+    /// A page of rubrics, newest first; drafts are for administrators.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub(crate) async fn list_rubrics(
+        &self,
+        viewer: Option<&Viewer>,
+        state: Option<RubricState>,
+        page: &Page<TimeCursor>,
+    ) -> Result<Slice<rubric::Model>, ScoreError> {
+        let db = self.db.read();
+        let rows = repository::page_rubrics(db, shows_drafts(viewer), state, page).await?;
+        Ok(page.slice(rows))
+    }
+
+    /// How many rubrics there are.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn count_rubrics(
+        &self,
+        viewer: Option<&Viewer>,
+        state: Option<RubricState>,
+    ) -> Result<u64, ScoreError> {
+        Ok(repository::count_rubrics(self.db.read(), shows_drafts(viewer), state).await?)
     }
 
     /// A rubric by its slug; drafts are for administrators.
@@ -230,7 +275,11 @@ fn scoped(viewer: &Viewer, filter: &ScoreFilter) -> ScoreFilter {
 }
 
 fn is_visible(viewer: Option<&Viewer>, rubric: &rubric::Model) -> bool {
-    rubric.state != RubricState::Draft || viewer.is_some_and(Viewer::is_admin)
+    rubric.state != RubricState::Draft || shows_drafts(viewer)
+}
+
+fn shows_drafts(viewer: Option<&Viewer>) -> bool {
+    viewer.is_some_and(Viewer::is_admin)
 }
 
 fn normalise(mut new: NewScore) -> NewScore {

@@ -11,13 +11,14 @@ use wegraph::schema::sdl;
 use crate::harness::{on_each_database, once};
 
 /// Root fields that need no token.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
     "errorCatalog",
     "login",
     "node",
     "refreshSession",
     "register",
     "rubric",
+    "rubrics",
     "usernameAvailable",
     "viewer",
 ];
@@ -33,9 +34,9 @@ pub(crate) fn arguments(field: &str) -> &'static str {
         "refreshSession" => "(input: {refreshToken: \"x\"})",
         "submitScore" => "(input: {accountNumber: \"12345\", grades: []})",
         "createTask" => "(input: {title: \"x\"})",
-        "updateTask" | "deleteTask" | "revokeSession" | "updateUser" | "deleteUser" => {
-            "(input: {id: \"x\"})"
-        }
+        "createRubric" => "(input: {slug: \"x\", title: \"x\", criteria: []})",
+        "updateRubric" | "deleteScore" | "updateTask" | "deleteTask" | "revokeSession"
+        | "updateUser" | "deleteUser" => "(input: {id: \"x\"})",
         "changePassword" => "(input: {newPassword: \"x\"})",
         "updateProfile" | "deleteAccount" => "(input: {})",
         "linkWechat" | "bindPhoneNumber" => "(input: {code: \"x\"})",

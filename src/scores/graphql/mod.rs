@@ -1,12 +1,19 @@
 //! Rubrics and scores in the schema.
 
+mod admin;
 mod types;
 
 use async_graphql::{Context, ID, Object};
 
+use self::admin::{
+    CreateRubricInput, DeleteScoreInput, DeleteScorePayload, RubricPayload, UpdateRubricInput,
+};
 pub use self::types::{Rubric, Score};
-use self::types::{ScoreConnection, ScoreFilter, SubmitScoreInput, SubmitScorePayload};
-use crate::graphql::context::{locale, service, viewer, viewer_opt};
+use self::types::{
+    RubricConnection, RubricState, ScoreConnection, ScoreFilter, SubmitScoreInput,
+    SubmitScorePayload,
+};
+use crate::graphql::context::{admin, locale, service, viewer, viewer_opt};
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{PageArgs, encode};
@@ -30,6 +37,42 @@ impl ScoresQuery {
         #[graphql(desc = "The slug, for example `default`.")] slug: String,
     ) -> Option<Result<Rubric, ApiError>> {
         find_rubric(ctx, &slug).await.transpose()
+    }
+
+    /// Rubrics, newest first; drafts for administrators only. Errors: BAD_USER_INPUT.
+    async fn rubrics(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only rubrics in this state. Absent: all that the caller may see.")]
+        state: Option<RubricState>,
+        #[graphql(desc = "Number of rubrics from the start, 0 to 100. Default 20.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only rubrics after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of rubrics from the end, 0 to 100. Not together with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only rubrics before this cursor.")] before: Option<String>,
+    ) -> Result<RubricConnection, ApiError> {
+        let viewer = viewer_opt(ctx)?;
+        let scores: &ScoreService = service(ctx)?;
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        }
+        .check(*service(ctx)?, TimeCursor::is_valid)?;
+        let state = state.map(Into::into);
+        let slice = scores.list_rubrics(viewer, state, &page).await?;
+        let total_count = match ctx.look_ahead().field("totalCount").exists() {
+            true => scores.count_rubrics(viewer, state).await?,
+            false => 0,
+        };
+        Ok(RubricConnection {
+            slice,
+            total_count,
+            cursor: Box::new(|rubric| encode(&TimeCursor::of(rubric.created_at, rubric.id))),
+        })
     }
 
     /// A score by its id. Null when there is none, or when it is not the caller's; administrators see all.
@@ -116,9 +159,13 @@ pub struct ScoresMutation;
 
 #[Object]
 impl ScoresMutation {
-    /// Stores a score. Repeating a client-made `id` with the same content answers the stored score. Every error message
-    /// begins with 数据提交失败, or Submission failed in English. Errors: UNAUTHENTICATED, BAD_USER_INPUT, NOT_FOUND for an
-    /// unknown rubric, RUBRIC_NOT_OPEN, CONFLICT.
+    /// Stores a score. Repeating a client-made `id` with the same content answers the stored score, whatever has become of the
+    /// rubric. Under UNLIMITED each submission is a new score. Under ONCE_PER_USER the caller, under ONCE_PER_ACCOUNT the account
+    /// number has one, whoever submits: the caller's second submission within `editWindowMinutes` of the first corrects it, keeps
+    /// its id and sets `updatedAt`; what it was before is kept for the records. Every error message begins with 数据提交失败, or
+    /// Submission failed in English. Errors: UNAUTHENTICATED, NOT_FOUND for an unknown rubric, RUBRIC_NOT_OPEN, BAD_USER_INPUT,
+    /// ALREADY_SUBMITTED without a window or when the score is another person's, EDIT_WINDOW_CLOSED after a window, CONFLICT for an
+    /// `id` with other content.
     async fn submit_score(
         &self,
         ctx: &Context<'_>,
@@ -141,6 +188,58 @@ impl ScoresMutation {
     }
 }
 
+/// Mutations of administrators.
+#[derive(Debug, Default)]
+pub struct ScoresAdminMutation;
+
+#[Object]
+impl ScoresAdminMutation {
+    /// Makes a rubric, for administrators. Repeating a client-made `id` with the same content answers the stored rubric.
+    /// Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT, CONFLICT.
+    async fn create_rubric(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The rubric.")] input: CreateRubricInput,
+    ) -> Result<RubricPayload, ApiError> {
+        admin(ctx)?;
+        let scores: &ScoreService = service(ctx)?;
+        let rubric = scores.create_rubric(input.into()).await?;
+        Ok(RubricPayload {
+            rubric: Rubric(rubric),
+        })
+    }
+
+    /// Changes what the input names of a rubric and keeps the rest, for administrators. Errors: UNAUTHENTICATED, FORBIDDEN,
+    /// NOT_FOUND, BAD_USER_INPUT, CONFLICT for other criteria once there are scores.
+    async fn update_rubric(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateRubricInput,
+    ) -> Result<RubricPayload, ApiError> {
+        admin(ctx)?;
+        let scores: &ScoreService = service(ctx)?;
+        let id = input.id.0.clone();
+        let rubric = scores.update_rubric(&id, input.into_patch()).await?;
+        Ok(RubricPayload {
+            rubric: Rubric(rubric),
+        })
+    }
+
+    /// Deletes a score with its history, for administrators. Errors: UNAUTHENTICATED, FORBIDDEN, NOT_FOUND.
+    async fn delete_score(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The score.")] input: DeleteScoreInput,
+    ) -> Result<DeleteScorePayload, ApiError> {
+        admin(ctx)?;
+        let scores: &ScoreService = service(ctx)?;
+        let id = scores.delete_score(&input.id).await?;
+        Ok(DeleteScorePayload {
+            deleted_score_id: id.into(),
+        })
+    }
+}
+
 impl From<ScoreError> for ApiError {
     fn from(error: ScoreError) -> Self {
         match error {
@@ -149,6 +248,19 @@ impl From<ScoreError> for ApiError {
                 rule: Rule::Unknown,
             }]),
             ScoreError::RubricNotOpen => Self::new(ErrorCode::RubricNotOpen),
+            ScoreError::AlreadySubmitted => Self::new(ErrorCode::AlreadySubmitted),
+            ScoreError::EditWindowClosed => Self::new(ErrorCode::EditWindowClosed),
+            ScoreError::NoSuchScore => Self::new(ErrorCode::NotFound),
+            ScoreError::SlugTaken => Self::new(ErrorCode::BadUserInput).with_fields(vec![Fault {
+                path: vec!["input".to_owned(), "slug".to_owned()],
+                rule: Rule::Taken,
+            }]),
+            ScoreError::CriteriaFrozen => {
+                Self::new(ErrorCode::Conflict).with_message(Message::new(
+                    "已有评分，不能再修改评分项",
+                    "There are scores already, so the criteria cannot change",
+                ))
+            }
             ScoreError::IdConflict => Self::new(ErrorCode::Conflict),
             ScoreError::AuthorGone => Self::new(ErrorCode::TokenRevoked),
             ScoreError::Invalid(faults) => faults.into(),

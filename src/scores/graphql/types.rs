@@ -8,13 +8,18 @@ use futures_util::future::try_join;
 
 use crate::entity::{criterion, grade, rubric, score};
 use crate::graphql::context::{service, viewer_opt};
-use crate::graphql::error::ApiError;
+use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
 use crate::identity::User;
-use crate::scores::loader::{CriteriaOf, GradesOf, RubricById, ScoreLoader};
+use crate::platform::viewer::Viewer;
+use crate::scores::loader::{
+    Counts, CountsOf, CriteriaOf, GradesOf, LatestOf, RubricById, ScoreLoader,
+};
+use crate::scores::repository::SummaryFilter;
 use crate::scores::rubric::{GradeDraft, mask};
 use crate::scores::service::NewScore;
+use crate::scores::statistics::Histogram;
 
 /// Whether a rubric takes scores.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +130,165 @@ impl Rubric {
     async fn created_at(&self) -> DateTime {
         self.0.created_at.into()
     }
+
+    /// The caller's newest submission. Null when there is none, and without a token.
+    async fn viewer_score(&self, ctx: &Context<'_>) -> Option<Result<Score, ApiError>> {
+        find_viewer_score(ctx, self.0.id).await.transpose()
+    }
+
+    /// The results over all scores, or those that fit the arguments. Null with FORBIDDEN unless the caller is an administrator or
+    /// the results are public. Errors: FORBIDDEN.
+    async fn summary(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only scores about this whole account number.")] account_number: Option<
+            String,
+        >,
+        #[graphql(desc = "Only scores submitted at this time or later.")] from: Option<DateTime>,
+        #[graphql(desc = "Only scores submitted before this time.")] to: Option<DateTime>,
+    ) -> Option<Result<ScoreSummary, ApiError>> {
+        let filter = SummaryFilter {
+            account_number: account_number.map(|text| text.trim().to_owned()),
+            from: from.map(|time| time.0),
+            to: to.map(|time| time.0),
+        };
+        Some(summarise(ctx, &self.0, filter).await)
+    }
+}
+
+async fn find_viewer_score(
+    ctx: &Context<'_>,
+    rubric_id: uuid::Uuid,
+) -> Result<Option<Score>, ApiError> {
+    let Some(viewer) = viewer_opt(ctx)? else {
+        return Ok(None);
+    };
+    let loader: &DataLoader<ScoreLoader> = service(ctx)?;
+    let user_id = viewer.user_id;
+    let score = loader.load_one(LatestOf { user_id, rubric_id }).await?;
+    Ok(score.map(Score))
+}
+
+async fn summarise(
+    ctx: &Context<'_>,
+    rubric: &rubric::Model,
+    filter: SummaryFilter,
+) -> Result<ScoreSummary, ApiError> {
+    let is_admin = viewer_opt(ctx)?.is_some_and(Viewer::is_admin);
+    if !rubric.is_result_public && !is_admin {
+        return Err(ApiError::new(ErrorCode::Forbidden));
+    }
+    let loader: &DataLoader<ScoreLoader> = service(ctx)?;
+    let rubric_id = rubric.id;
+    let counts = async {
+        let counts = loader.load_one(CountsOf { rubric_id, filter }).await?;
+        Ok(counts.unwrap_or_default())
+    };
+    let (counts, criteria) = try_join(counts, criteria_of(ctx, rubric_id)).await?;
+    Ok(ScoreSummary {
+        aggregation: rubric.aggregation,
+        counts,
+        criteria,
+    })
+}
+
+/// The numbers that a rubric's results are made from.
+pub(super) struct ScoreSummary {
+    aggregation: rubric::Aggregation,
+    counts: Arc<Counts>,
+    criteria: Arc<Vec<criterion::Model>>,
+}
+
+/// The results over many scores of a rubric.
+#[Object]
+impl ScoreSummary {
+    /// How many scores there are.
+    async fn count(&self) -> i32 {
+        count(self.counts.totals.count())
+    }
+
+    /// The totals as one number from 0 to 100, not rounded, by the rubric's `aggregation`. Null without scores.
+    async fn total(&self) -> Option<f64> {
+        self.counts.totals.aggregate(self.aggregation)
+    }
+
+    /// The total in the middle, of an even number the mean of the two in the middle. Null without scores.
+    async fn median(&self) -> Option<f64> {
+        self.counts.totals.median()
+    }
+
+    /// The results of each criterion, in the order of the rubric.
+    async fn criteria(&self) -> Vec<CriterionSummary> {
+        let summary = |criterion: &criterion::Model| CriterionSummary {
+            criterion: criterion.clone(),
+            grades: self
+                .counts
+                .grades
+                .get(&criterion.id)
+                .cloned()
+                .unwrap_or_default(),
+        };
+        self.criteria.iter().map(summary).collect()
+    }
+}
+
+/// The numbers that a criterion's results are made from.
+pub(super) struct CriterionSummary {
+    criterion: criterion::Model,
+    grades: Histogram,
+}
+
+/// The results of one criterion.
+#[Object]
+impl CriterionSummary {
+    /// What was graded.
+    async fn criterion(&self) -> Criterion {
+        Criterion(self.criterion.clone())
+    }
+
+    /// How many grades there are.
+    async fn count(&self) -> i32 {
+        count(self.grades.count())
+    }
+
+    /// The arithmetic mean, not rounded. Null without grades.
+    async fn mean(&self) -> Option<f64> {
+        self.grades.mean()
+    }
+
+    /// The grade in the middle, of an even number the mean of the two in the middle. Null without grades.
+    async fn median(&self) -> Option<f64> {
+        self.grades.median()
+    }
+
+    /// The standard deviation of the population, not rounded. Null without grades.
+    async fn standard_deviation(&self) -> Option<f64> {
+        self.grades.standard_deviation()
+    }
+
+    /// One entry per possible grade, also those that nobody gave, ascending.
+    async fn distribution(&self) -> Vec<GradeCount> {
+        let entry = |grade: i32| GradeCount {
+            grade,
+            count: count(self.grades.count_of(f64::from(grade))),
+        };
+        (self.criterion.min_grade..=self.criterion.max_grade)
+            .map(entry)
+            .collect()
+    }
+}
+
+/// How often a grade was given.
+#[derive(SimpleObject)]
+pub(super) struct GradeCount {
+    /// The grade.
+    grade: i32,
+    /// How many scores have it.
+    count: i32,
+}
+
+fn count(number: u64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 /// A criterion row with what the schema shows of it.
@@ -297,6 +461,18 @@ impl From<score::Model> for Score {
     }
 }
 
+impl From<rubric::Model> for Rubric {
+    fn from(row: rubric::Model) -> Self {
+        Self(row)
+    }
+}
+
+relay_connection!(
+    RubricConnection,
+    RubricEdge,
+    Rubric(rubric::Model),
+    "rubrics"
+);
 relay_connection!(ScoreConnection, ScoreEdge, Score(score::Model), "scores");
 
 /// A score to submit.

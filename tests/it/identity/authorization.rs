@@ -27,6 +27,8 @@ enum Rule {
     OwnerOrAdmin,
     /// Whose the thing is; empty for others.
     Owner,
+    /// Administrators, and everybody when the rubric's results are public (scores/results.rs tries it).
+    Results,
 }
 
 /// Type, rule, fields.
@@ -59,7 +61,13 @@ const RULES: &[(&str, Rule, &str)] = &[
         Rule::WithObject,
         "key title description minGrade maxGrade weight isCommentRequired maxCommentLength",
     ),
+    (
+        "CriterionSummary",
+        Rule::WithObject,
+        "criterion count mean median standardDeviation distribution",
+    ),
     ("DeleteAccountPayload", Rule::WithObject, "deletedUserId"),
+    ("DeleteScorePayload", Rule::WithObject, "deletedScoreId"),
     ("DeleteTaskPayload", Rule::WithObject, "deletedTaskId"),
     ("DeleteUserPayload", Rule::WithObject, "deletedUserId"),
     (
@@ -68,10 +76,15 @@ const RULES: &[(&str, Rule, &str)] = &[
         "code description isRetryable",
     ),
     ("Grade", Rule::WithObject, "criterion grade comment"),
+    ("GradeCount", Rule::WithObject, "grade count"),
     ("LinkWechatPayload", Rule::WithObject, "user"),
     ("LogoutPayload", Rule::WithObject, "endedSessions"),
     ("Mutation", Rule::Public, "login register refreshSession"),
-    ("Mutation", Rule::Admin, "updateUser deleteUser"),
+    (
+        "Mutation",
+        Rule::Admin,
+        "updateUser deleteUser createRubric updateRubric deleteScore",
+    ),
     (
         "Mutation",
         Rule::SignedIn,
@@ -85,16 +98,24 @@ const RULES: &[(&str, Rule, &str)] = &[
     (
         "Query",
         Rule::Public,
-        "viewer usernameAvailable errorCatalog node rubric",
+        "viewer usernameAvailable errorCatalog node rubric rubrics",
     ),
     ("Query", Rule::Admin, "user users auditEvents"),
     ("Query", Rule::SignedIn, "score scores task tasks"),
     ("RevokeSessionPayload", Rule::WithObject, "revokedSessionId"),
+    ("Rubric", Rule::Results, "summary"),
     (
         "Rubric",
         Rule::WithObject,
-        "id slug title description criteria state opensAt closesAt submissionPolicy editWindowMinutes aggregation isResultPublic createdAt",
+        "id slug title description criteria state opensAt closesAt submissionPolicy editWindowMinutes aggregation isResultPublic createdAt viewerScore",
     ),
+    (
+        "RubricConnection",
+        Rule::WithObject,
+        "edges nodes pageInfo totalCount",
+    ),
+    ("RubricEdge", Rule::WithObject, "cursor node"),
+    ("RubricPayload", Rule::WithObject, "rubric"),
     ("Score", Rule::OwnerOrAdmin, "submittedBy"),
     (
         "Score",
@@ -107,6 +128,11 @@ const RULES: &[(&str, Rule, &str)] = &[
         "edges nodes pageInfo totalCount",
     ),
     ("ScoreEdge", Rule::WithObject, "cursor node"),
+    (
+        "ScoreSummary",
+        Rule::WithObject,
+        "count total median criteria",
+    ),
     (
         "Session",
         Rule::WithObject,

@@ -1,12 +1,22 @@
 //! SQL of rubrics and scores.
 
-use sea_orm::sea_query::Query;
+mod counts;
+mod writes;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    Order, PaginatorTrait, QueryFilter, QueryOrder, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Order, PaginatorTrait,
+    QueryFilter, QueryOrder, Select,
 };
 use uuid::Uuid;
 
+pub(crate) use self::counts::{Counted, SummaryFilter, count, count_grades, count_totals};
+pub(crate) use self::writes::{
+    correct_score, delete_score, find_correction, find_latest_for_update, find_rubric_for_update,
+    find_score_for_update, has_scores, insert_correction, insert_rubric, insert_score,
+    replace_criteria, update_rubric,
+};
+use crate::entity::rubric::RubricState;
 use crate::entity::{criterion, grade, rubric, score};
 use crate::graphql::keyset::{TimeCursor, newest_first};
 use crate::graphql::pagination::Page;
@@ -32,6 +42,10 @@ pub struct ScoreFilter {
 
 impl ScoreFilter {
     fn select(&self) -> Select<score::Entity> {
+        score::Entity::find().filter(self.condition())
+    }
+
+    fn condition(&self) -> Condition {
         let mut condition = Condition::all();
         if let Some(owner) = self.owner {
             condition = condition.add(score::Column::UserId.eq(owner));
@@ -56,7 +70,7 @@ impl ScoreFilter {
         if let Some(to) = self.to {
             condition = condition.add(score::Column::SubmittedAt.lt(to));
         }
-        score::Entity::find().filter(condition)
+        condition
     }
 }
 
@@ -144,20 +158,63 @@ pub(crate) async fn count_scores(
     filter.select().count(db).await
 }
 
-pub(crate) async fn insert_score(
+/// The newest score of one person in each of the rubrics.
+pub(crate) async fn list_latest_of(
     db: &impl ConnectionTrait,
-    row: score::Model,
-    grades: Vec<grade::Model>,
-) -> Result<(), DbErr> {
-    score::Entity::insert(row.into_active_model().reset_all())
-        .exec_without_returning(db)
-        .await?;
-    grade::Entity::insert_many(
-        grades
-            .into_iter()
-            .map(|row| row.into_active_model().reset_all()),
-    )
-    .exec_without_returning(db)
-    .await
-    .map(drop)
+    user_id: Uuid,
+    rubric_ids: Vec<Uuid>,
+) -> Result<Vec<score::Model>, DbErr> {
+    let ranked = Query::select()
+        .column(score::Column::Id)
+        .expr_as(
+            Expr::cust(
+                "ROW_NUMBER() OVER (PARTITION BY rubric_id ORDER BY submitted_at DESC, id DESC)",
+            ),
+            "place",
+        )
+        .from(score::Entity)
+        .and_where(score::Column::UserId.eq(user_id))
+        .and_where(score::Column::RubricId.is_in(rubric_ids))
+        .take();
+    let newest = Query::select()
+        .column("id")
+        .from_subquery(ranked, "ranked")
+        .and_where(Expr::col("place").eq(1))
+        .take();
+    score::Entity::find()
+        .filter(score::Column::Id.in_subquery(newest))
+        .all(db)
+        .await
+}
+
+fn rubrics(shows_drafts: bool, state: Option<RubricState>) -> Select<rubric::Entity> {
+    let mut query = rubric::Entity::find();
+    if !shows_drafts {
+        query = query.filter(rubric::Column::State.ne(RubricState::Draft));
+    }
+    if let Some(state) = state {
+        query = query.filter(rubric::Column::State.eq(state));
+    }
+    query
+}
+
+/// A page of rubrics, newest first.
+pub(crate) async fn page_rubrics(
+    db: &impl ConnectionTrait,
+    shows_drafts: bool,
+    state: Option<RubricState>,
+    page: &Page<TimeCursor>,
+) -> Result<Vec<rubric::Model>, DbErr> {
+    let order = (rubric::Column::CreatedAt, rubric::Column::Id);
+    newest_first(rubrics(shows_drafts, state), order, page)
+        .all(db)
+        .await
+}
+
+pub(crate) async fn count_rubrics(
+    db: &impl ConnectionTrait,
+    shows_drafts: bool,
+    state: Option<RubricState>,
+) -> Result<u64, DbErr> {
+    rubrics(shows_drafts, state).count(db).await
 }
