@@ -52,10 +52,11 @@ impl App {
         );
         let identity = IdentityService::new(Arc::clone(&db), Arc::clone(&clock), wechat, config)?;
         let identity = Arc::new(identity);
+        let scores = Arc::new(ScoreService::new(Arc::clone(&db), Arc::clone(&clock)));
         let schema = schema::build(Services {
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
-            scores: Arc::new(ScoreService::new(Arc::clone(&db), Arc::clone(&clock))),
+            scores: Arc::clone(&scores),
             tasks: Arc::new(TaskService::new(Arc::clone(&db), clock)),
             pages: config.graphql.pages,
         });
@@ -66,6 +67,7 @@ impl App {
             endpoint,
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
+            scores,
             sockets: sockets.clone(),
             pending: Pending::new(&config.http),
             config: Arc::new(config.clone()),

@@ -84,3 +84,13 @@ pub fn service<'a, T: Send + Sync + 'static>(ctx: &Context<'a>) -> Result<&'a T,
         .map(Arc::as_ref)
         .ok_or_else(|| ApiError::internal(format!("no {}", std::any::type_name::<T>())))
 }
+
+/// As [`service`], for a subscription that outlives its start.
+///
+/// # Errors
+/// As [`service`].
+pub fn shared_service<T: Send + Sync + 'static>(ctx: &Context<'_>) -> Result<Arc<T>, ApiError> {
+    ctx.data_opt::<Arc<T>>()
+        .cloned()
+        .ok_or_else(|| ApiError::internal(format!("no {}", std::any::type_name::<T>())))
+}

@@ -17,6 +17,11 @@ impl DateTime {
             .contains(&time.utc().year())
             .then_some(Self(time))
     }
+
+    /// As replies show it.
+    pub fn text(self) -> String {
+        self.0.utc().to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
 }
 
 /// A point in time as RFC 3339 text, for example `2026-11-21T08:30:00.000Z`. Replies are in UTC with milliseconds; on
@@ -36,7 +41,7 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.utc().to_rfc3339_opts(SecondsFormat::Millis, true))
+        Value::String(self.text())
     }
 }
 

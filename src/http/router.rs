@@ -21,13 +21,14 @@ use crate::http::parameters::malformed;
 use crate::http::pending::{self, Pending};
 use crate::http::reply::Refusal;
 use crate::http::websocket::Sockets;
-use crate::http::{dev_only, graphql, playground, websocket};
+use crate::http::{dev_only, export, graphql, playground, websocket};
 use crate::identity::IdentityService;
 use crate::platform::config::{Config, Origins};
 use crate::platform::db::{Database, ping};
 use crate::platform::id::new_id;
 use crate::platform::telemetry::count_panic;
 use crate::schema::sdl;
+use crate::scores::ScoreService;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -40,6 +41,8 @@ pub struct AppState {
     pub db: Arc<Database>,
     /// For sockets, which live longer than the check of their token.
     pub identity: Arc<IdentityService>,
+    /// For exports.
+    pub scores: Arc<ScoreService>,
     /// The open sockets.
     pub sockets: Sockets,
     /// Memory for large replies.
@@ -65,7 +68,8 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
         .route("/graphql/ws", get(websocket::upgrade))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/.well-known/jwks.json", get(jwks));
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/rubrics/{slug}/scores.csv", get(export::csv));
     if config.graphql.introspection {
         router = router.route("/schema.graphql", get(schema));
     }

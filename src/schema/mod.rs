@@ -19,7 +19,9 @@ use crate::platform::db::Database;
 use crate::platform::locale::Message;
 use crate::schema::catalog::CatalogQuery;
 use crate::schema::node::NodeQuery;
-use crate::scores::graphql::{ScoresAdminMutation, ScoresMutation, ScoresQuery, submission_failed};
+use crate::scores::graphql::{
+    ScoresAdminMutation, ScoresMutation, ScoresQuery, ScoresSubscription, submission_failed,
+};
 use crate::scores::{ScoreLoader, ScoreService};
 use crate::tasks::TaskService;
 use crate::tasks::graphql::{TasksMutation, TasksQuery, TasksSubscription};
@@ -47,7 +49,7 @@ pub struct Mutation(
 
 /// Everything that can be watched, over WebSocket. An operation selects one field.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(TasksSubscription);
+pub struct Subscription(ScoresSubscription, TasksSubscription);
 
 /// The schema of this server.
 pub type AppSchema = Schema<Query, Mutation, Subscription>;

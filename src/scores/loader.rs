@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
 use crate::entity::{criterion, grade, rubric, score};
@@ -129,35 +129,42 @@ impl Loader<CountsOf> for ScoreLoader {
         for filter in filters {
             let keys = keys.iter().filter(|key| key.filter == *filter);
             let rubrics: Vec<Uuid> = keys.map(|key| key.rubric_id).collect();
-            let db = self.db.read();
-            let mut totals: HashMap<Uuid, Vec<(f64, i64)>> = HashMap::new();
-            for (rubric, total, number) in
-                repository::count_totals(db, padded(&rubrics), filter).await?
-            {
-                totals.entry(rubric).or_default().push((total, number));
-            }
-            let mut grades: HashMap<Uuid, Vec<(f64, i64)>> = HashMap::new();
-            for (criterion, grade, number) in
-                repository::count_grades(db, padded(&rubrics), filter).await?
-            {
-                let counts = grades.entry(criterion).or_default();
-                counts.push((f64::from(grade), number));
-            }
-            let grades: HashMap<Uuid, Histogram> = grades
-                .into_iter()
-                .map(|(criterion, counts)| (criterion, Histogram::new(counts)))
-                .collect();
-            for rubric_id in rubrics {
-                let counts = Counts {
-                    totals: Histogram::new(totals.remove(&rubric_id).unwrap_or_default()),
-                    grades: grades.clone(),
-                };
+            for (rubric_id, counts) in load_counts(self.db.read(), &rubrics, filter).await? {
                 let filter = filter.clone();
-                found.insert(CountsOf { rubric_id, filter }, Arc::new(counts));
+                found.insert(CountsOf { rubric_id, filter }, counts);
             }
         }
         Ok(found)
     }
+}
+
+/// The counts of several rubrics, in two statements.
+pub(crate) async fn load_counts(
+    db: &impl ConnectionTrait,
+    rubrics: &[Uuid],
+    filter: &SummaryFilter,
+) -> Result<HashMap<Uuid, Arc<Counts>>, DbErr> {
+    let mut totals: HashMap<Uuid, Vec<(f64, i64)>> = HashMap::new();
+    for (rubric, total, number) in repository::count_totals(db, padded(rubrics), filter).await? {
+        totals.entry(rubric).or_default().push((total, number));
+    }
+    let mut grades: HashMap<Uuid, Vec<(f64, i64)>> = HashMap::new();
+    for (criterion, grade, number) in repository::count_grades(db, padded(rubrics), filter).await? {
+        let counts = grades.entry(criterion).or_default();
+        counts.push((f64::from(grade), number));
+    }
+    let grades: HashMap<Uuid, Histogram> = grades
+        .into_iter()
+        .map(|(criterion, counts)| (criterion, Histogram::new(counts)))
+        .collect();
+    let of_rubric = |rubric: &Uuid| {
+        let counts = Counts {
+            totals: Histogram::new(totals.remove(rubric).unwrap_or_default()),
+            grades: grades.clone(),
+        };
+        (*rubric, Arc::new(counts))
+    };
+    Ok(rubrics.iter().map(of_rubric).collect())
 }
 
 fn grouped<K: Copy + Eq + std::hash::Hash, R>(

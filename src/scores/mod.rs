@@ -5,6 +5,8 @@
 mod administration;
 mod draft;
 mod error;
+mod event;
+mod export;
 pub mod graphql;
 mod loader;
 mod repository;
@@ -14,6 +16,7 @@ mod statistics;
 mod submission;
 
 pub use error::ScoreError;
+pub use export::{Export, ExportRow};
 pub use graphql::{Rubric, Score};
 pub use loader::ScoreLoader;
 pub use service::ScoreService;

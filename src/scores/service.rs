@@ -1,12 +1,15 @@
 //! Rules of scores: one method a use case.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use sea_orm::DbErr;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::entity::find_table;
 use crate::entity::rubric::RubricState;
-use crate::entity::{rubric, score};
+use crate::entity::{criterion, rubric, score};
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{Page, Slice};
 use crate::platform::clock::Clock;
@@ -17,7 +20,9 @@ use crate::platform::id::{new_id, parse_id};
 use crate::platform::locale::Message;
 use crate::platform::viewer::Viewer;
 use crate::scores::error::ScoreError;
-use crate::scores::repository::{self, ScoreFilter};
+use crate::scores::event::{ScoreEvents, Submitted};
+use crate::scores::loader::{Counts, load_counts};
+use crate::scores::repository::{self, ScoreFilter, SummaryFilter};
 use crate::scores::rubric::{GradeDraft, check_account_number, check_grades, is_open, total};
 use crate::scores::submission::{Submission, store};
 
@@ -41,12 +46,60 @@ pub struct NewScore {
 pub struct ScoreService {
     pub(super) db: Arc<Database>,
     pub(super) clock: Arc<dyn Clock>,
+    events: ScoreEvents,
+    /// Results as they were after a submission, made once for all who watch.
+    results: moka::future::Cache<(Uuid, u64), Arc<Results>>,
+}
+
+/// A rubric with what its results are made from.
+#[derive(Debug)]
+pub(crate) struct Results {
+    pub(crate) rubric: rubric::Model,
+    pub(crate) criteria: Arc<Vec<criterion::Model>>,
+    pub(crate) counts: Arc<Counts>,
 }
 
 impl ScoreService {
     /// The service for one server.
     pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock }
+        Self {
+            db,
+            clock,
+            events: ScoreEvents::default(),
+            results: moka::future::Cache::builder()
+                .max_capacity(1000)
+                .time_to_live(Duration::from_secs(5))
+                .build(),
+        }
+    }
+
+    /// The submissions of a rubric from now on, as far as they are made in this process.
+    pub(crate) fn watch(&self, rubric_id: Uuid) -> watch::Receiver<Submitted> {
+        self.events.watch(rubric_id)
+    }
+
+    /// The results of a rubric after the submission of this number, which [`ScoreService::watch`] told; later ones may be in
+    /// them, too.
+    ///
+    /// # Errors
+    /// `NoSuchRubric`, and the database's.
+    pub(crate) async fn results_after(
+        &self,
+        rubric_id: Uuid,
+        number: u64,
+    ) -> Result<Arc<Results>, ScoreError> {
+        let make = async {
+            let db = self.db.read();
+            let rubric = repository::list_rubrics(db, vec![rubric_id]).await?.pop();
+            let counts = load_counts(db, &[rubric_id], &SummaryFilter::default()).await?;
+            Ok::<_, DbErr>(Arc::new(Results {
+                rubric: rubric.ok_or_else(|| DbErr::RecordNotFound("rubric".to_owned()))?,
+                criteria: Arc::new(repository::list_criteria(db, vec![rubric_id]).await?),
+                counts: counts.into_values().next().unwrap_or_default(),
+            }))
+        };
+        let results = self.results.try_get_with((rubric_id, number), make).await;
+        results.map_err(|error| Arc::unwrap_or_clone(error).into())
     }
 
     /// Stores a submission, or corrects the one that the caller may still correct. A repetition with the same id and content answers the stored score, whatever has become of the
@@ -103,7 +156,12 @@ impl ScoreService {
                         return Err(ScoreError::AuthorGone);
                     }
                 }
-                other => return other,
+                other => {
+                    if let Ok(score) = &other {
+                        self.events.publish(score);
+                    }
+                    return other;
+                }
             }
             tries += 1;
         }

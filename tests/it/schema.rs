@@ -32,6 +32,7 @@ pub(crate) fn arguments(field: &str) -> &'static str {
         "login" => "(input: {password: {username: \"nobody\", password: \"x\"}})",
         "register" => "(input: {username: \"lin\", password: \"Tr4verse-it\"})",
         "refreshSession" => "(input: {refreshToken: \"x\"})",
+        "scoreSubmitted" => "(rubric: \"default\")",
         "submitScore" => "(input: {accountNumber: \"12345\", grades: []})",
         "createTask" => "(input: {title: \"x\"})",
         "createRubric" => "(input: {slug: \"x\", title: \"x\", criteria: []})",

@@ -3,26 +3,37 @@
 mod admin;
 mod types;
 
-use async_graphql::{Context, ID, Object};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::{Context, ID, Object, Subscription};
+use futures_util::{Stream, stream};
+use tokio::time::Instant;
 
 use self::admin::{
     CreateRubricInput, DeleteScoreInput, DeleteScorePayload, RubricPayload, UpdateRubricInput,
 };
 pub use self::types::{Rubric, Score};
 use self::types::{
-    RubricConnection, RubricState, ScoreConnection, ScoreFilter, SubmitScoreInput,
+    RubricConnection, RubricState, ScoreConnection, ScoreFilter, ScoreSubmitted, SubmitScoreInput,
     SubmitScorePayload,
 };
-use crate::graphql::context::{admin, locale, service, viewer, viewer_opt};
+use crate::entity::rubric;
+use crate::graphql::context::{admin, locale, service, shared_service, viewer, viewer_opt};
+
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{PageArgs, encode};
 use crate::platform::fault::{Fault, Rule};
 use crate::platform::id::parse_id;
 use crate::platform::locale::Message;
+use crate::platform::viewer::Viewer;
 use crate::scores::error::ScoreError;
 use crate::scores::repository;
 use crate::scores::service::ScoreService;
+
+/// Shortest time between two events of one subscription.
+const PACE: Duration = Duration::from_millis(500);
 
 /// Queries about rubrics and scores.
 #[derive(Debug, Default)]
@@ -237,6 +248,63 @@ impl ScoresAdminMutation {
         Ok(DeleteScorePayload {
             deleted_score_id: id.into(),
         })
+    }
+}
+
+/// Subscriptions to scores.
+#[derive(Debug, Default)]
+pub struct ScoresSubscription;
+
+#[Subscription]
+impl ScoresSubscription {
+    /// The results of a rubric after every new or corrected submission, at most twice a second; of a burst the newest submission
+    /// comes with results that hold them all. For administrators, and everybody when the results are public. Events are not kept:
+    /// load `Rubric.summary` after every connection. Errors: NOT_FOUND, UNAUTHENTICATED without a token and FORBIDDEN with one that
+    /// may not see the results, also when they are no longer public.
+    async fn score_submitted(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Slug of the rubric.")] rubric: String,
+    ) -> Result<impl Stream<Item = Result<ScoreSubmitted, ApiError>>, ApiError> {
+        let viewer = viewer_opt(ctx)?.copied();
+        let scores = shared_service::<ScoreService>(ctx)?;
+        let found = scores.find_rubric(viewer.as_ref(), &rubric).await?;
+        let rubric = found.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+        may_see_results(viewer.as_ref(), &rubric)?;
+        let watch = scores.watch(rubric.id);
+        let state = Some((watch, None::<Instant>));
+        Ok(stream::unfold(state, move |state| {
+            let scores = Arc::clone(&scores);
+            async move {
+                let (mut watch, sent_at) = state?;
+                watch.changed().await.ok()?;
+                if let Some(sent_at) = sent_at {
+                    tokio::time::sleep_until(sent_at + PACE).await;
+                }
+                let submitted = watch.borrow_and_update().clone();
+                let results = scores.results_after(rubric.id, submitted.number).await;
+                let event = results.map_err(ApiError::from).and_then(|results| {
+                    may_see_results(viewer.as_ref(), &results.rubric)?;
+                    Ok(ScoreSubmitted::new(
+                        viewer.as_ref(),
+                        submitted.score,
+                        &results,
+                    ))
+                });
+                let next = event.is_ok().then(|| (watch, Some(Instant::now())));
+                Some((event, next))
+            }
+        }))
+    }
+}
+
+/// Who may see results: administrators, and everybody when they are public.
+fn may_see_results(viewer: Option<&Viewer>, rubric: &rubric::Model) -> Result<(), ApiError> {
+    match viewer {
+        _ if rubric.is_result_public => Ok(()),
+        Some(viewer) if viewer.is_admin() => Ok(()),
+        Some(_) => Err(ApiError::new(ErrorCode::Forbidden)),
+        None => Err(ApiError::new(ErrorCode::Unauthenticated)),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::scores::loader::{
 };
 use crate::scores::repository::SummaryFilter;
 use crate::scores::rubric::{GradeDraft, mask};
-use crate::scores::service::NewScore;
+use crate::scores::service::{NewScore, Results};
 use crate::scores::statistics::Histogram;
 
 /// Whether a rubric takes scores.
@@ -197,6 +197,38 @@ pub(super) struct ScoreSummary {
     aggregation: rubric::Aggregation,
     counts: Arc<Counts>,
     criteria: Arc<Vec<criterion::Model>>,
+}
+
+/// A submission and the results with it.
+#[derive(SimpleObject)]
+pub(super) struct ScoreSubmitted {
+    /// The new or corrected score. Null for anyone but its author and administrators.
+    score: Option<Score>,
+    /// The results with it; they may hold later submissions already.
+    summary: ScoreSummary,
+}
+
+impl ScoreSubmitted {
+    /// As `viewer` may see it.
+    pub(super) fn new(
+        viewer: Option<&Viewer>,
+        score: Option<Arc<score::Model>>,
+        results: &Results,
+    ) -> Self {
+        let is_shown = |score: &Arc<score::Model>| {
+            viewer.is_some_and(|viewer| viewer.is_admin() || score.user_id == Some(viewer.user_id))
+        };
+        Self {
+            score: score
+                .filter(is_shown)
+                .map(|score| Score(Arc::unwrap_or_clone(score))),
+            summary: ScoreSummary {
+                aggregation: results.rubric.aggregation,
+                counts: Arc::clone(&results.counts),
+                criteria: Arc::clone(&results.criteria),
+            },
+        }
+    }
 }
 
 /// The results over many scores of a rubric.

@@ -6,7 +6,7 @@ mod writes;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Order, PaginatorTrait,
-    QueryFilter, QueryOrder, Select,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ pub(crate) use self::writes::{
     replace_criteria, update_rubric,
 };
 use crate::entity::rubric::RubricState;
-use crate::entity::{criterion, grade, rubric, score};
+use crate::entity::{criterion, grade, rubric, score, user};
 use crate::graphql::keyset::{TimeCursor, newest_first};
 use crate::graphql::pagination::Page;
 use crate::platform::clock::Timestamp;
@@ -217,4 +217,41 @@ pub(crate) async fn count_rubrics(
     state: Option<RubricState>,
 ) -> Result<u64, DbErr> {
     rubrics(shows_drafts, state).count(db).await
+}
+
+/// Scores of a rubric from the oldest on, after a position.
+pub(crate) async fn list_oldest(
+    db: &impl ConnectionTrait,
+    rubric_id: Uuid,
+    after: Option<(Timestamp, Uuid)>,
+    limit: u64,
+) -> Result<Vec<score::Model>, DbErr> {
+    let mut query = score::Entity::find().filter(score::Column::RubricId.eq(rubric_id));
+    if let Some((time, id)) = after {
+        query = query.filter(score::Column::SubmittedAt.gte(time)).filter(
+            Condition::any()
+                .add(score::Column::SubmittedAt.gt(time))
+                .add(score::Column::Id.gt(id)),
+        );
+    }
+    query
+        .order_by_asc(score::Column::SubmittedAt)
+        .order_by_asc(score::Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
+}
+
+/// The user names of authors.
+pub(crate) async fn list_author_names(
+    db: &impl ConnectionTrait,
+    ids: Vec<Uuid>,
+) -> Result<Vec<(Uuid, Option<String>)>, DbErr> {
+    user::Entity::find()
+        .select_only()
+        .columns([user::Column::Id, user::Column::Username])
+        .filter(user::Column::Id.is_in(ids))
+        .into_tuple()
+        .all(db)
+        .await
 }

@@ -133,13 +133,14 @@ const RULES: &[(&str, Rule, &str)] = &[
         Rule::WithObject,
         "count total median criteria",
     ),
+    ("ScoreSubmitted", Rule::WithObject, "score summary"),
     (
         "Session",
         Rule::WithObject,
         "id createdAt lastUsedAt expiresAt userAgent isCurrent",
     ),
     ("SubmitScorePayload", Rule::WithObject, "score message"),
-    ("Subscription", Rule::SignedIn, "taskChanged"),
+    ("Subscription", Rule::SignedIn, "scoreSubmitted taskChanged"),
     (
         "Task",
         Rule::WithObject,
@@ -363,7 +364,7 @@ on_each_database! {
                 (format!("scores(filter: {{submittedBy: \"{user}\"}}) {{ edges {{ node {{ F }} }} }}"), both),
                 ("scores(filter: {accountNumber: \"13912345678\"}) { nodes { F } }".to_owned(), both),
             ]),
-            ("Session", &session, vec![
+    ("Session", &session, vec![
                 ("viewer { sessions { F } }".to_owned(), mine),
                 (format!("node(id: \"{session}\") {{ ... on Session {{ F }} }}"), mine),
                 (format!("user(id: \"{user}\") {{ sessions {{ F }} }}"), &[]),

@@ -1,5 +1,7 @@
 mod corrections;
+mod export;
 mod list_scores;
+mod live;
 mod manage_rubrics;
 mod results;
 mod rubric;

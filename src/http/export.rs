@@ -1,0 +1,154 @@
+//! `GET /rubrics/{slug}/scores.csv`: every score of a rubric for administrators, read and sent a thousand at a time.
+//!
+//! RFC 4180 in UTF-8 with a byte order mark, which spreadsheets want to see. A text that a spreadsheet would take for a formula
+//! begins with an apostrophe.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+
+use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::scalars::DateTime;
+use crate::http::client_address::ClientAddress;
+use crate::http::graphql::unauthorized;
+use crate::http::reply::Refusal;
+use crate::http::router::{AppState, RequestId};
+use crate::scores::{Export, ExportRow};
+
+const MARK: &str = "\u{feff}";
+
+/// `GET /rubrics/{slug}/scores.csv`
+pub(crate) async fn csv(
+    State(state): State<AppState>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    ClientAddress(address): ClientAddress,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let opened = async {
+        state.endpoint.charge_refusal(address)?;
+        let authorization = headers
+            .get(header::AUTHORIZATION)
+            .map(|value| value.to_str().unwrap_or_default());
+        let access = state.endpoint.authenticate(authorization).await?;
+        let access = access.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        if !access.viewer.is_admin() {
+            return Err(ApiError::new(ErrorCode::Forbidden));
+        }
+        Ok(state.scores.export(&access.viewer, &slug).await?)
+    };
+    let export: Export = match opened.await {
+        Ok(export) => export,
+        Err(error) => {
+            let status = match error.code() {
+                ErrorCode::Unauthenticated | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
+                    return unauthorized(error, &headers, &request_id);
+                }
+                ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+                ErrorCode::NotFound => StatusCode::NOT_FOUND,
+                ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            return Refusal::new(status, error).into_response(&headers, &request_id);
+        }
+    };
+    let disposition = format!("attachment; filename=\"{}.csv\"", export.slug);
+    let answer_headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    let begin = Some((export, None, true));
+    let lines = stream::try_unfold(begin, move |position| {
+        let scores = std::sync::Arc::clone(&state.scores);
+        async move {
+            let Some((export, after, is_first)) = position else {
+                return Ok(None);
+            };
+            let (rows, next) = scores
+                .export_page(&export, after)
+                .await
+                // The status is sent; all that is left is to break off, so that nobody takes half a file for a whole one.
+                .inspect_err(|error| tracing::error!(%error, "An export broke off"))?;
+            let mut text = match is_first {
+                true => format!("{MARK}{}", head(&export)),
+                false => String::new(),
+            };
+            rows.iter().for_each(|row| line(&mut text, row));
+            let rest = next.map(|after| (export, Some(after), false));
+            Ok::<_, crate::scores::ScoreError>(Some((Bytes::from(text), rest)))
+        }
+    });
+    (answer_headers, Body::from_stream(lines)).into_response()
+}
+
+fn head(export: &Export) -> String {
+    let mut text = "score_id,submitted_at,updated_at,account_number,submitted_by,total".to_owned();
+    for criterion in &export.criteria {
+        // Keys are letters, digits, underscores and hyphens, and so cannot be text that needs care unless they begin with one.
+        for cell in [criterion.key.clone(), format!("{}_comment", criterion.key)] {
+            text.push(',');
+            text.push_str(&cell_of(&cell));
+        }
+    }
+    text.push_str("\r\n");
+    text
+}
+
+fn line(text: &mut String, row: &ExportRow) {
+    let score = &row.score;
+    let submitted_at = DateTime(score.submitted_at).text();
+    let updated_at = DateTime(score.updated_at).text();
+    let author = cell_of(row.author.as_deref().unwrap_or_default());
+    text.push_str(&format!(
+        "{},{submitted_at},{updated_at},{},{author},{}",
+        score.id, score.account_number, score.total
+    ));
+    for grade in &row.grades {
+        match grade {
+            Some((grade, comment)) => {
+                let comment = cell_of(comment.as_deref().unwrap_or_default());
+                text.push_str(&format!(",{grade},{comment}"));
+            }
+            None => text.push_str(",,"),
+        }
+    }
+    text.push_str("\r\n");
+}
+
+/// A text as a cell: in quotes where it needs them, with an apostrophe where a spreadsheet would calculate
+/// (OWASP, "CSV Injection").
+fn cell_of(text: &str) -> String {
+    let calculates = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let apostrophe = if calculates { "'" } else { "" };
+    match text.contains(['"', ',', '\r', '\n']) {
+        true => format!("\"{apostrophe}{}\"", text.replace('"', "\"\"")),
+        false => format!("{apostrophe}{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_harmless() {
+        for (text, cell) in [
+            ("", ""),
+            ("很好 😀", "很好 😀"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@x", "'@x"),
+            ("=A1,\"B\"", "\"'=A1,\"\"B\"\"\""),
+            ("1-1", "1-1"),
+        ] {
+            assert_eq!(cell_of(text), cell, "{text}");
+        }
+    }
+}
