@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::clients::wechat::WechatClient;
 use crate::http::endpoint::Endpoint;
+use crate::http::export::Exports;
 use crate::http::pending::Pending;
 use crate::http::router::{self, AppState};
 use crate::http::server;
@@ -68,6 +69,7 @@ impl App {
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
             scores,
+            exports: Exports::default(),
             sockets: sockets.clone(),
             pending: Pending::new(&config.http),
             config: Arc::new(config.clone()),

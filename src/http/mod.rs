@@ -5,7 +5,7 @@ mod client_address;
 mod dev_only;
 pub mod documents;
 pub mod endpoint;
-mod export;
+pub(crate) mod export;
 mod graphql;
 pub mod parameters;
 pub mod pending;

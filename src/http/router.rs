@@ -17,6 +17,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::client_address::TrustedProxies;
 use crate::http::endpoint::Endpoint;
+use crate::http::export::Exports;
 use crate::http::parameters::malformed;
 use crate::http::pending::{self, Pending};
 use crate::http::reply::Refusal;
@@ -43,6 +44,8 @@ pub struct AppState {
     pub identity: Arc<IdentityService>,
     /// For exports.
     pub scores: Arc<ScoreService>,
+    /// Workbooks that are being written.
+    pub(crate) exports: Exports,
     /// The open sockets.
     pub sockets: Sockets,
     /// Memory for large replies.
@@ -69,7 +72,8 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/.well-known/jwks.json", get(jwks))
-        .route("/rubrics/{slug}/scores.csv", get(export::csv));
+        .route("/rubrics/{slug}/scores.csv", get(export::csv))
+        .route("/rubrics/{slug}/scores.xlsx", get(export::xlsx));
     if config.graphql.introspection {
         router = router.route("/schema.graphql", get(schema));
     }

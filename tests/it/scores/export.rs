@@ -80,4 +80,29 @@ on_each_database! {
             assert_eq!((reply.status.as_u16(), reply.code()), (status, code));
         }
     }
+
+    async fn a_workbook_holds_texts_as_texts(app) {
+        let (admin, mei) = (app.admin("boss").await, app.registered("mei").await);
+        make_rubric(&admin, "r", json!({"submissionPolicy": "UNLIMITED"})).await;
+        for comment in ["=1+1", "+1", "@x", "很好，\"真的\"\n第二行 😀"] {
+            let mut input = graded("r", "0013800138000", 10, 5);
+            input["grades"][0]["comment"] = json!(comment);
+            submit(&mei, input).await;
+        }
+        let response = admin.get("/rubrics/r/scores.xlsx").send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet");
+        let bytes = response.bytes().await.expect("bytes");
+        assert_eq!(&bytes[..4], b"PK\x03\x04");
+        let mut workbook = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("a zip file");
+        let mut sheet = String::new();
+        std::io::Read::read_to_string(&mut workbook.by_name("xl/worksheets/sheet1.xml").expect("a sheet"), &mut sheet).expect("text");
+        assert_eq!(sheet.matches("<row ").count(), 5);
+        assert!(!sheet.contains("<f>"), "no formula");
+        for text in ["=1+1", "+1", "@x", "0013800138000", "第二行 😀"] {
+            assert!(sheet.contains(text), "{text}");
+        }
+        let refused = Reply::of(mei.get("/rubrics/r/scores.xlsx")).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (403, "FORBIDDEN"));
+    }
 }

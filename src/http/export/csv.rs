@@ -3,19 +3,19 @@
 //! RFC 4180 in UTF-8 with a byte order mark, which spreadsheets want to see. A text that a spreadsheet would take for a formula
 //! begins with an apostrophe.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use crate::graphql::error::{ApiError, ErrorCode};
+use super::{columns, file_headers, open};
 use crate::graphql::scalars::DateTime;
 use crate::http::client_address::ClientAddress;
-use crate::http::graphql::unauthorized;
-use crate::http::reply::Refusal;
 use crate::http::router::{AppState, RequestId};
-use crate::scores::{Export, ExportRow};
+use crate::scores::{Export, ExportRow, ScoreError};
 
 const MARK: &str = "\u{feff}";
 
@@ -27,42 +27,14 @@ pub(crate) async fn csv(
     Path(slug): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let opened = async {
-        state.endpoint.charge_refusal(address)?;
-        let authorization = headers
-            .get(header::AUTHORIZATION)
-            .map(|value| value.to_str().unwrap_or_default());
-        let access = state.endpoint.authenticate(authorization).await?;
-        let access = access.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-        if !access.viewer.is_admin() {
-            return Err(ApiError::new(ErrorCode::Forbidden));
-        }
-        Ok(state.scores.export(&access.viewer, &slug).await?)
-    };
-    let export: Export = match opened.await {
+    let export = match open(&state, &slug, address, &headers, &request_id).await {
         Ok(export) => export,
-        Err(error) => {
-            let status = match error.code() {
-                ErrorCode::Unauthenticated | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
-                    return unauthorized(error, &headers, &request_id);
-                }
-                ErrorCode::Forbidden => StatusCode::FORBIDDEN,
-                ErrorCode::NotFound => StatusCode::NOT_FOUND,
-                ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-                _ => StatusCode::INTERNAL_SERVER_ERROR,
-            };
-            return Refusal::new(status, error).into_response(&headers, &request_id);
-        }
+        Err(refused) => return *refused,
     };
-    let disposition = format!("attachment; filename=\"{}.csv\"", export.slug);
-    let answer_headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, disposition),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
+    let answer_headers = file_headers(&export, "csv", "text/csv; charset=utf-8");
     let begin = Some((export, None, true));
     let lines = stream::try_unfold(begin, move |position| {
-        let scores = std::sync::Arc::clone(&state.scores);
+        let scores = Arc::clone(&state.scores);
         async move {
             let Some((export, after, is_first)) = position else {
                 return Ok(None);
@@ -78,20 +50,18 @@ pub(crate) async fn csv(
             };
             rows.iter().for_each(|row| line(&mut text, row));
             let rest = next.map(|after| (export, Some(after), false));
-            Ok::<_, crate::scores::ScoreError>(Some((Bytes::from(text), rest)))
+            Ok::<_, ScoreError>(Some((Bytes::from(text), rest)))
         }
     });
     (answer_headers, Body::from_stream(lines)).into_response()
 }
 
 fn head(export: &Export) -> String {
-    let mut text = "score_id,submitted_at,updated_at,account_number,submitted_by,total".to_owned();
-    for criterion in &export.criteria {
-        // Keys are letters, digits, underscores and hyphens, and so cannot be text that needs care unless they begin with one.
-        for cell in [criterion.key.clone(), format!("{}_comment", criterion.key)] {
-            text.push(',');
-            text.push_str(&cell_of(&cell));
-        }
+    let mut cells = columns(export).into_iter().map(|cell| cell_of(&cell));
+    let mut text = cells.next().unwrap_or_default();
+    for cell in cells {
+        text.push(',');
+        text.push_str(&cell);
     }
     text.push_str("\r\n");
     text
