@@ -245,7 +245,7 @@ fn config(settings: &[(&str, &str)], wechat_url: &str) -> Config {
         ("WECHAT__APP_ID", APP_ID),
         ("WECHAT__APP_SECRET", APP_SECRET),
         ("WECHAT__BASE_URL", wechat_url),
-        ("WECHAT__TIMEOUT_MS", "1500"),
+        ("WECHAT__TIMEOUT_MS", "2500"),
         ("GRAPHQL__INTROSPECTION", "true"),
         ("GRAPHQL__PLAYGROUND", "true"),
         ("RATE_LIMIT__ENABLED", "false"),

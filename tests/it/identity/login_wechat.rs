@@ -215,7 +215,7 @@ on_each_database! {
     }
 
     async fn while_wechat_is_down_sessions_live_and_sign_in_fails_fast(app) {
-        let app = TestApp::start_with(app.engine, &[("WECHAT__TIMEOUT_MS", "2800")]).await;
+        let app = TestApp::start_with(app.engine, &[("WECHAT__TIMEOUT_MS", "1500")]).await;
         let mei = app.user("mei").await;
         for fault in ["timeout", "500", "html"] {
             app.wechat.fail(Some(fault));

@@ -51,19 +51,20 @@ on_each_database! {
             }
         };
         let watching = async {
-            let mut times = Vec::new();
+            let mut events = 0;
             loop {
                 let message = socket.next().await.expect("an event");
-                times.push(began.elapsed());
+                events += 1;
                 if event(&message)["summary"]["count"] == 40 {
-                    return times;
+                    return events;
                 }
             }
         };
-        let ((), times) = tokio::join!(burst, watching);
-        for (a, b) in times.iter().zip(times.iter().skip(1)) {
-            assert!(*b - *a >= Duration::from_millis(450), "{times:?}");
-        }
+        let ((), events) = tokio::join!(burst, watching);
+        // One at once, and one for each half second since; the network may bring two of them together.
+        let most = began.elapsed().as_millis() / 500 + 2;
+        assert!(events <= most, "{events} events in {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(20), "the burst is over long before");
     }
 
     async fn whoever_may_not_see_results_gets_none(app) {
