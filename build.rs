@@ -1,4 +1,5 @@
-//! Fetches the files of GraphiQL with npm, checks their hashes, and hands them to `src/http/playground` compressed.
+//! Hands the files that our pages load to `src/http/asset.rs`, compressed. Those of GraphiQL are fetched with npm and checked by
+//! their hashes.
 //!
 //! `GRAPHIQL_ASSETS` chooses: `embed` fails without the files, `cdn` leaves them out, a folder holds them (as
 //! `<package>/<path>`, what npm unpacks); unset takes them when npm can, and leaves them out when it cannot.
@@ -18,7 +19,10 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256, Sha512};
 
 const MANIFEST: &str = "src/http/playground/files.txt";
-const OWN: [&str; 2] = ["start.css", "start.js"];
+const PLAYGROUND: &str = "src/http/playground";
+const PLAYGROUND_OWN: [&str; 2] = ["start.css", "start.js"];
+const RESULTS: &str = "src/http/results";
+const RESULTS_OWN: [&str; 2] = ["results.css", "results.js"];
 /// Served beside the files it is for.
 const LICENCE: &str = "LICENSE";
 const CDN_ORIGIN: &str = "https://cdn.jsdelivr.net";
@@ -41,8 +45,10 @@ struct File {
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed={MANIFEST}");
     println!("cargo::rerun-if-env-changed={VARIABLE}");
-    for name in OWN {
-        println!("cargo::rerun-if-changed=src/http/playground/{name}");
+    for (folder, names) in [(PLAYGROUND, PLAYGROUND_OWN), (RESULTS, RESULTS_OWN)] {
+        for name in names {
+            println!("cargo::rerun-if-changed={folder}/{name}");
+        }
     }
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let files = read_manifest()?;
@@ -65,10 +71,7 @@ fn main() -> Result<()> {
             Some(read_folder(&files, Path::new(folder))?)
         }
     };
-    fs::write(
-        out.join("playground_assets.rs"),
-        generate(&files, contents, &out)?,
-    )?;
+    fs::write(out.join("assets.rs"), generate(&files, contents, &out)?)?;
     Ok(())
 }
 
@@ -141,9 +144,9 @@ fn read_folder(files: &[File], folder: &Path) -> Result<Vec<Vec<u8>>> {
         .collect()
 }
 
-/// The Rust source that the playground module includes.
+/// The Rust source that `src/http/asset.rs` includes.
 fn generate(files: &[File], contents: Option<Vec<Vec<u8>>>, out: &Path) -> Result<String> {
-    let mut source = format!("const CDN_ORIGIN: &str = {CDN_ORIGIN:?};\n");
+    let mut source = format!("pub(crate) const CDN_ORIGIN: &str = {CDN_ORIGIN:?};\n");
     let mut cdn = String::new();
     let mut assets = String::new();
     match contents {
@@ -187,13 +190,25 @@ fn generate(files: &[File], contents: Option<Vec<Vec<u8>>>, out: &Path) -> Resul
             }
         }
     }
-    for name in OWN {
-        let content = fs::read(Path::new("src/http/playground").join(name))?;
-        writeln!(assets, "{}", asset(name, &content, out)?)?;
-    }
-    writeln!(source, "const CDN: &[CdnFile] = &[\n{cdn}];")?;
-    writeln!(source, "static ASSETS: &[Asset] = &[\n{assets}];")?;
+    assets.push_str(&own(PLAYGROUND, PLAYGROUND_OWN, out)?);
+    let results = own(RESULTS, RESULTS_OWN, out)?;
+    writeln!(source, "pub(crate) const CDN: &[CdnFile] = &[\n{cdn}];")?;
+    writeln!(
+        source,
+        "pub(crate) static PLAYGROUND: &[Asset] = &[\n{assets}];"
+    )?;
+    writeln!(
+        source,
+        "pub(crate) static RESULTS: &[Asset] = &[\n{results}];"
+    )?;
     Ok(source)
+}
+
+/// The entries of our own files.
+fn own(folder: &str, names: [&str; 2], out: &Path) -> Result<String> {
+    let entries = names.map(|name| asset(name, &fs::read(Path::new(folder).join(name))?, out));
+    let entries: Vec<String> = entries.into_iter().collect::<Result<_>>()?;
+    Ok(entries.join("\n") + "\n")
 }
 
 /// Four fifths of the stylesheet are fonts; the page does well with those of the system.

@@ -7,8 +7,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -19,44 +17,16 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 #[path = "../tests/corpus/mod.rs"]
 mod corpus;
+mod server;
+
+use server::Server;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Times that each document is sent.
 const TIMES: u32 = 20;
 
-struct Server {
-    child: Child,
-    address: String,
-}
-
 impl Server {
-    fn start(folder: &std::path::Path) -> Result<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wegraph"))
-            .arg("serve")
-            .current_dir(folder)
-            .env("WEGRAPH_LISTEN", "127.0.0.1:0")
-            .env(
-                "WEGRAPH_AUTH__SECRET",
-                "kq3v9Xw2-bench-only-B7nR5mZ8cL4pT6yD",
-            )
-            .env("WEGRAPH_RATE_LIMIT__ENABLED", "false")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let log = child.stderr.take().ok_or("no log")?;
-        let mut lines = BufReader::new(log).lines();
-        let address = loop {
-            let line: Value = serde_json::from_str(&lines.next().ok_or("it ended")??)?;
-            if let Some(address) = line["address"].as_str() {
-                break address.to_owned();
-            }
-        };
-        // A full pipe would stop the server.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { child, address })
-    }
-
     /// CPU time of all threads so far.
     fn cpu(&self) -> Result<Duration> {
         let mut nanos = 0;
@@ -80,13 +50,6 @@ impl Server {
             format!("/proc/{}/clear_refs", self.child.id()),
             "5",
         )?)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 
@@ -133,7 +96,7 @@ async fn main() -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let server = Server::start(folder.path())?;
+    let server = Server::start(folder.path(), &[])?;
     let documents = corpus::documents();
     println!("{} documents, {TIMES} times each", documents.len());
     over_http(&server, &documents, 1).await?;

@@ -20,6 +20,7 @@ use crate::http::router::{self, AppState};
 use crate::http::server;
 use crate::http::websocket::Sockets;
 use crate::identity::IdentityService;
+use crate::notifications::NotificationService;
 use crate::platform::clock::Clock;
 use crate::platform::config::{Config, DatabaseConfig, HttpConfig};
 use crate::platform::db::{Database, is_missing_file, lock_schema, unless_locked};
@@ -58,7 +59,8 @@ impl App {
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
             scores: Arc::clone(&scores),
-            tasks: Arc::new(TaskService::new(Arc::clone(&db), clock)),
+            tasks: Arc::new(TaskService::new(Arc::clone(&db), Arc::clone(&clock))),
+            notifications: Arc::new(NotificationService::new(Arc::clone(&db), clock)),
             pages: config.graphql.pages,
         });
         let endpoint =

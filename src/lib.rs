@@ -14,6 +14,9 @@ pub mod clients;
 /// What every feature's GraphQL code shares.
 pub mod graphql;
 
+/// What people are told.
+pub mod notifications;
+
 /// Accounts, sign-in, sessions.
 pub mod identity;
 

@@ -107,6 +107,22 @@ pub(crate) async fn index(
     manager.create_index(statement).await
 }
 
+/// Drops an index unless it is gone already.
+pub(crate) async fn drop_index(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    name: &'static str,
+) -> Result<(), DbErr> {
+    match manager.has_index(table, name).await? {
+        true => {
+            manager
+                .drop_index(Index::drop().name(name).table(table).to_owned())
+                .await
+        }
+        false => Ok(()),
+    }
+}
+
 /// Drops the tables, in the order given, that exist.
 pub(crate) async fn drop_tables(
     manager: &SchemaManager<'_>,

@@ -14,6 +14,9 @@ mod m20261121_000003_create_tasks;
 mod m20261121_000004_insert_default_rubric;
 mod m20261121_000005_extend_identity;
 mod m20261121_000006_complete_scores;
+mod m20261121_000007_index_results;
+mod m20261121_000008_sync_tasks;
+mod m20261121_000009_create_notifications;
 
 /// Applies and undoes the migrations, in the order listed here.
 #[derive(Debug)]
@@ -29,6 +32,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_insert_default_rubric::Migration),
             Box::new(m20261121_000005_extend_identity::Migration),
             Box::new(m20261121_000006_complete_scores::Migration),
+            Box::new(m20261121_000007_index_results::Migration),
+            Box::new(m20261121_000008_sync_tasks::Migration),
+            Box::new(m20261121_000009_create_notifications::Migration),
         ]
     }
 }

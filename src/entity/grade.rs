@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::platform::clock::Timestamp;
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "grades")]
@@ -12,6 +14,8 @@ pub struct Model {
     pub criterion_id: Uuid,
     pub grade: i32,
     pub comment: Option<String>,
+    /// The score's own, so that an index over grades knows it.
+    pub submitted_at: Timestamp,
     #[sea_orm(belongs_to, from = "score_id", to = "id")]
     pub score: HasOne<super::score::Entity>,
     #[sea_orm(belongs_to, from = "criterion_id", to = "id")]

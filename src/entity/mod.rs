@@ -12,12 +12,16 @@ pub mod grade_count;
 pub mod grade_history;
 pub mod identity_signal;
 pub mod login_replay;
+pub mod notification;
+pub mod reminder;
 pub mod rubric;
 pub mod score;
 pub mod score_correction;
 pub mod score_revision;
 pub mod session;
 pub mod task;
+pub mod task_stream;
+pub mod task_tombstone;
 pub mod total_count;
 pub mod user;
 pub mod wechat_identity;
@@ -26,7 +30,8 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
-/// The table that has a row of this id, whoever's it is, in one statement. Only what clients see by its id counts.
+/// The table that has a row of this id, whoever's it is, in one statement. Only what clients see by its id counts, and what they
+/// saw lately: a deleted task keeps its id for a while.
 pub async fn find_table(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<String>, DbErr> {
     let probe = |table: &'static str| -> SelectStatement {
         Query::select()
@@ -36,7 +41,15 @@ pub async fn find_table(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<St
             .take()
     };
     let mut query = probe("users");
-    for table in ["rubrics", "scores", "tasks", "sessions", "audit_events"] {
+    for table in [
+        "rubrics",
+        "scores",
+        "tasks",
+        "task_tombstones",
+        "notifications",
+        "sessions",
+        "audit_events",
+    ] {
         query.union(UnionType::All, probe(table));
     }
     match db.query_one(&query).await? {

@@ -58,6 +58,10 @@ pub struct Model {
     pub creation_digest: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// The number of the change that made it.
+    pub created_seq: i64,
+    /// The number of its newest change.
+    pub change_seq: i64,
     #[sea_orm(belongs_to, from = "owner_id", to = "id")]
     pub owner: HasOne<super::user::Entity>,
 }

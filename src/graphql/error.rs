@@ -176,6 +176,18 @@ impl ApiError {
         self
     }
 
+    /// Seconds after which to try again.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.0.retry_after_seconds
+    }
+
+    /// Writes a fault of ours to the log; nothing for those of callers.
+    pub fn log(&self, request_id: &str) {
+        if self.0.code == ErrorCode::InternalServerError {
+            tracing::error!(request_id, cause = ?self.0.cause, "Internal error");
+        }
+    }
+
     /// Says when to try again.
     #[must_use]
     pub fn with_retry_after(mut self, seconds: Option<u64>) -> Self {

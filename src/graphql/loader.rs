@@ -10,9 +10,11 @@ use async_graphql::dataloader::DataLoader;
 use async_graphql::futures_util::future::BoxFuture;
 use async_graphql::futures_util::task::{FutureObj, Spawn, SpawnError};
 use async_graphql::runtime::Timer;
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use uuid::Uuid;
+
+use crate::platform::task::to_end;
 
 /// Distinct keys, padded to the next power of two by repeating the last, so that the database sees a handful of statement
 /// texts and can keep each prepared.
@@ -32,9 +34,20 @@ pub fn padded(keys: &[Uuid]) -> Vec<Uuid> {
 /// else to do, when every field of a level has asked for its keys. Another task would start too early on another core, and
 /// a timer too late: this takes exactly one statement a level, and waits for nothing.
 #[derive(Debug, Clone, Default)]
-pub struct BatchQueue(Arc<Mutex<Vec<FutureObj<'static, ()>>>>);
+pub struct BatchQueue {
+    batches: Arc<Mutex<Vec<FutureObj<'static, ()>>>>,
+    is_detached: bool,
+}
 
 impl BatchQueue {
+    /// A queue whose batches come to their end also when the execution is dropped.
+    pub fn detached() -> Self {
+        Self {
+            is_detached: true,
+            ..Self::default()
+        }
+    }
+
     /// A loader of the request that this queue belongs to.
     pub fn loader<L>(&self, loader: L) -> DataLoader<L> {
         DataLoader::new(loader, self.clone(), NoDelay).delay(Duration::ZERO)
@@ -51,7 +64,10 @@ impl BatchQueue {
                 }
                 let started = std::mem::take(&mut *self.lock());
                 let has_new = !started.is_empty();
-                running.extend(started);
+                running.extend(started.into_iter().map(|batch| match self.is_detached {
+                    true => to_end(batch).boxed(),
+                    false => batch.boxed(),
+                }));
                 let mut has_finished = false;
                 while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {
                     has_finished = true;
@@ -65,7 +81,7 @@ impl BatchQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<FutureObj<'static, ()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -104,7 +104,8 @@ pub fn encode<C: Serialize>(position: &C) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default())
 }
 
-fn decode<C: DeserializeOwned>(text: &str) -> Option<C> {
+/// The position behind such a text; `None` for any other text.
+pub fn decode<C: DeserializeOwned>(text: &str) -> Option<C> {
     if text.len() > MAX_CURSOR_BYTES {
         return None;
     }
@@ -157,15 +158,15 @@ pub type CursorOf<R> = Box<dyn Fn(&R) -> String + Send + Sync>;
 macro_rules! relay_connection {
     ($connection:ident, $edge:ident, $node:ident($row:ty), $plural:literal) => {
         #[doc = concat!("One page of ", $plural, ".")]
-        pub(super) struct $connection {
-            pub(super) slice: $crate::graphql::pagination::Slice<$row>,
-            pub(super) total_count: u64,
-            pub(super) cursor: $crate::graphql::pagination::CursorOf<$row>,
+        pub(crate) struct $connection {
+            pub(crate) slice: $crate::graphql::pagination::Slice<$row>,
+            pub(crate) total_count: u64,
+            pub(crate) cursor: $crate::graphql::pagination::CursorOf<$row>,
         }
 
         #[doc = concat!("One entry of a page of ", $plural, ".")]
         #[derive(async_graphql::SimpleObject)]
-        pub(super) struct $edge {
+        pub(crate) struct $edge {
             /// Opaque position of the entry, for `after` and `before` of the same list in the same order.
             cursor: String,
             /// The entry itself.

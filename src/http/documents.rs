@@ -52,11 +52,15 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Reads the manifest, if there is one, and checks each of its documents.
+    /// Checks the documents of our own pages, `(id, text)`, and those of the manifest, if there is one.
     ///
     /// # Errors
     /// When the manifest cannot be read, or one of its documents would be refused.
-    pub async fn new(analyst: Analyst, config: &GraphqlConfig) -> anyhow::Result<Self> {
+    pub async fn new(
+        analyst: Analyst,
+        config: &GraphqlConfig,
+        own: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let mut this = Self {
             analyst,
             policy: config.documents,
@@ -72,12 +76,19 @@ impl Documents {
                 .build(),
             trusted: HashMap::new(),
         };
+        for (id, text) in own {
+            // Limits can be so low that a page has to do without them; that is no reason not to serve the rest.
+            if let Err(error) = this.trust(vec![((*id).into(), (*text).into())]).await {
+                tracing::warn!(%error, "A page of ours will not work: its queries are beyond the limits");
+            }
+        }
         if let Some(path) = &config.trusted_documents {
-            this.trusted = this
-                .load(path)
+            let documents = read_manifest(path)
+                .with_context(|| format!("graphql.trusted_documents: {}", path.display()))?;
+            tracing::info!(documents = documents.len(), "Read the trusted documents");
+            this.trust(documents)
                 .await
                 .with_context(|| format!("graphql.trusted_documents: {}", path.display()))?;
-            tracing::info!(documents = this.trusted.len(), "Read the trusted documents");
         }
         Ok(this)
     }
@@ -206,11 +217,9 @@ impl Documents {
         })
     }
 
-    async fn load(&self, path: &Path) -> anyhow::Result<HashMap<String, Arc<Document>>> {
-        let text = std::fs::read_to_string(path)?;
+    async fn trust(&mut self, documents: Vec<(String, String)>) -> anyhow::Result<()> {
         let validator = validator();
-        let mut documents = HashMap::new();
-        for (id, query) in parse_manifest(&text)? {
+        for (id, query) in documents {
             let document = match self.check(&query) {
                 Ok(document) => document,
                 Err(error) => bail!("{id}: {}", error.in_english()),
@@ -224,12 +233,20 @@ impl Documents {
                     bail!("{id}: {}", error.message);
                 }
             }
-            if documents.insert(id.clone(), Arc::new(document)).is_some() {
+            if self
+                .trusted
+                .insert(id.clone(), Arc::new(document))
+                .is_some()
+            {
                 bail!("{id} stands there twice");
             }
         }
-        Ok(documents)
+        Ok(())
     }
+}
+
+fn read_manifest(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    parse_manifest(&std::fs::read_to_string(path)?)
 }
 
 /// Ids and texts of a manifest: an object from id to text, or Apollo's persisted query manifest.

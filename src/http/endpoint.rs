@@ -10,6 +10,7 @@ use async_graphql::parser::parse_schema;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, Value};
 use futures_util::{FutureExt, StreamExt, stream};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -22,13 +23,20 @@ use crate::graphql::shape::Shape;
 use crate::http::documents::{Document, Documents};
 use crate::http::parameters::Parameters;
 use crate::http::rate_limit::{Charges, RateLimits, sign_ins};
+use crate::http::results;
 use crate::identity::{Access, IdentityService};
 use crate::platform::config::{Config, ErrorLimits};
 use crate::platform::db::Database;
 use crate::platform::locale::{Locale, Message};
+use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
 use crate::schema::{AppSchema, failure_prefix, sdl, with_loaders};
+
+/// Queries and mutations at a time; far more than there are connections to the database.
+const MAX_EXECUTIONS: usize = 2048;
+/// What our own pages ask for.
+const OWN_DOCUMENTS: &[(&str, &str)] = &[(results::DOCUMENT_ID, results::DOCUMENT)];
 
 /// Executes requests of any transport.
 #[derive(Clone)]
@@ -45,6 +53,8 @@ struct Inner {
     errors: ErrorLimits,
     max_reply_bytes: usize,
     introspection: bool,
+    /// Places for queries and mutations that are being executed, also for clients that have gone.
+    executions: Arc<Semaphore>,
 }
 
 /// How a request came in, which decides what it may be.
@@ -106,7 +116,7 @@ impl Endpoint {
             graphql.introspection,
         );
         Ok(Self(Arc::new(Inner {
-            documents: Documents::new(analyst, graphql).await?,
+            documents: Documents::new(analyst, graphql, OWN_DOCUMENTS).await?,
             rates: RateLimits::new(&config.rate_limit),
             nulls: NullDefaults::new(&text),
             schema,
@@ -116,6 +126,7 @@ impl Endpoint {
             errors: graphql.errors,
             max_reply_bytes: graphql.max_reply_bytes,
             introspection: graphql.introspection,
+            executions: Arc::new(Semaphore::new(MAX_EXECUTIONS)),
         })))
     }
 
@@ -259,19 +270,35 @@ impl Endpoint {
     /// Executes a query or mutation. Every error of the reply has a code and a message in the caller's language; a panic is
     /// one too.
     pub async fn execute(&self, prepared: Prepared, context: RequestContext) -> Response {
+        let (locale, request_id) = (context.locale, context.request_id.clone());
+        let (this, deadline) = (self.clone(), prepared.deadline);
+        let execution = async {
+            // What nobody waits for any more goes on; so many may, and further ones wait until they are through.
+            let place = Arc::clone(&self.0.executions).acquire_owned().await;
+            // Neither a client that hangs up nor the deadline stops it between a commit and what follows from it.
+            to_end(async move {
+                let response = this.run(prepared, context).await;
+                drop(place);
+                response
+            })
+            .await
+        };
+        match tokio::time::timeout_at(deadline, execution).await {
+            Ok(response) => response,
+            Err(_) => ApiError::new(ErrorCode::RequestTimeout).into_response(locale, &request_id),
+        }
+    }
+
+    async fn run(&self, prepared: Prepared, context: RequestContext) -> Response {
         let log = Log::new(&prepared, &context);
         let (locale, request_id) = (context.locale, context.request_id.clone());
         let batches = BatchQueue::default();
         let request = with_loaders(prepared.request.data(context), &self.0.db, &batches);
         let execution = batches.run(self.0.schema.execute(request));
-        let outcome = tokio::time::timeout_at(
-            prepared.deadline,
-            AssertUnwindSafe(execution).catch_unwind(),
-        );
+        let outcome = AssertUnwindSafe(execution).catch_unwind();
         let response = match outcome.instrument(log.span.clone()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(_)) => log.panicked(locale, &request_id),
-            Err(_) => ApiError::new(ErrorCode::RequestTimeout).into_response(locale, &request_id),
+            Ok(response) => response,
+            Err(_) => log.panicked(locale, &request_id),
         };
         let prefix = prepared.failure_prefix.as_ref();
         log.executed(self.finish(response, locale, &request_id, prefix))
@@ -287,7 +314,8 @@ impl Endpoint {
         let this = self.clone();
         let log = Log::new(&prepared, &context);
         let (locale, request_id) = (context.locale, context.request_id.clone());
-        let batches = BatchQueue::default();
+        // The stream is dropped when the client has had enough of it; its batches must not be.
+        let batches = BatchQueue::detached();
         let request = with_loaders(prepared.request.data(context), &self.0.db, &batches);
         let events = self.0.schema.execute_stream(request);
         let state = Some((events, batches, log, this, request_id));

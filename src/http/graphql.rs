@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::graphql::analysis::too_complex;
 use crate::graphql::context::RequestContext;
-use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::error::ApiError;
 use crate::http::body::read_json;
 use crate::http::client_address::ClientAddress;
 use crate::http::endpoint::{Allowance, Transport};
 use crate::http::parameters::{Operations, Parameters, malformed};
-use crate::http::reply::{self, MediaType, Refusal};
+use crate::http::reply::{self, MediaType, Refusal, status_of};
 use crate::http::router::{AppState, RequestId};
 
 const IDEMPOTENCY_KEY: header::HeaderName = header::HeaderName::from_static("idempotency-key");
@@ -236,19 +236,22 @@ async fn signed_in(
 
 /// 401 for a token that does not count. An error of the database while looking it up is ours, not the token's.
 pub(crate) fn unauthorized(error: ApiError, headers: &HeaderMap, request_id: &str) -> Response {
-    let status = match error.code() {
-        ErrorCode::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
-        ErrorCode::RequestTimeout => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::UNAUTHORIZED,
-    };
+    let status = status_of(&error);
     let mut response = Refusal::new(status, error).into_response(headers, request_id);
     if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Bearer error=\"invalid_token\""),
-        );
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge(headers));
     }
     response
+}
+
+/// What a reply with status 401 says, in `WWW-Authenticate` (RFC 6750, section 3).
+pub(crate) fn challenge(request: &HeaderMap) -> HeaderValue {
+    HeaderValue::from_static(match request.contains_key(header::AUTHORIZATION) {
+        true => "Bearer error=\"invalid_token\"",
+        false => "Bearer",
+    })
 }
 
 /// The `Authorization` header. Several of them, or one that is no text, count as a token that is not ours.

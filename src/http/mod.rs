@@ -1,5 +1,6 @@
 //! HTTP and WebSocket. Both go through `endpoint::Endpoint`: authenticate, parse once, check, execute.
 
+mod asset;
 mod body;
 mod client_address;
 mod dev_only;
@@ -12,6 +13,7 @@ pub mod pending;
 mod playground;
 pub mod rate_limit;
 mod reply;
+pub(crate) mod results;
 pub mod router;
 pub mod server;
 pub mod websocket;

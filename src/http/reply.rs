@@ -146,7 +146,22 @@ pub(crate) fn retry_after(response: &GraphqlResponse) -> Option<u64> {
         .max()
 }
 
-fn with_retry_after(mut reply: Response, seconds: Option<u64>) -> Response {
+/// The status that says the same as the code, for replies that are no GraphQL.
+pub(crate) fn status_of(error: &ApiError) -> StatusCode {
+    match error.code() {
+        ErrorCode::Unauthenticated
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenRevoked
+        | ErrorCode::AccountDisabled => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::RequestTimeout => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+pub(crate) fn with_retry_after(mut reply: Response, seconds: Option<u64>) -> Response {
     if let Some(seconds) = seconds {
         reply
             .headers_mut()

@@ -22,11 +22,12 @@ use crate::http::parameters::malformed;
 use crate::http::pending::{self, Pending};
 use crate::http::reply::Refusal;
 use crate::http::websocket::Sockets;
-use crate::http::{dev_only, export, graphql, playground, websocket};
+use crate::http::{dev_only, export, graphql, playground, results, websocket};
 use crate::identity::IdentityService;
 use crate::platform::config::{Config, Origins};
 use crate::platform::db::{Database, ping};
 use crate::platform::id::new_id;
+use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::schema::sdl;
 use crate::scores::ScoreService;
@@ -42,7 +43,7 @@ pub struct AppState {
     pub db: Arc<Database>,
     /// For sockets, which live longer than the check of their token.
     pub identity: Arc<IdentityService>,
-    /// For exports.
+    /// For exports and the results page.
     pub scores: Arc<ScoreService>,
     /// Workbooks that are being written.
     pub(crate) exports: Exports,
@@ -73,7 +74,9 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
         .route("/readyz", get(readyz))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/rubrics/{slug}/scores.csv", get(export::csv))
-        .route("/rubrics/{slug}/scores.xlsx", get(export::xlsx));
+        .route("/rubrics/{slug}/scores.xlsx", get(export::xlsx))
+        .route("/rubrics/{slug}/results", get(results::page))
+        .route("/results/{file}", get(results::file));
     if config.graphql.introspection {
         router = router.route("/schema.graphql", get(schema));
     }
@@ -94,7 +97,7 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // The page of GraphiQL brings its own.
+        // Pages bring their own.
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; frame-ancestors 'none'",
@@ -202,7 +205,8 @@ async fn jwks(State(state): State<AppState>) -> Response {
 
 /// Whether requests can be served: the database answers.
 async fn readyz(State(state): State<AppState>) -> Response {
-    match ping(state.db.read()).await {
+    let reader = state.db.read().clone();
+    match to_end(async move { ping(&reader).await }).await {
         Ok(()) if state.db.is_writable() => "ok\n".into_response(),
         Ok(()) => {
             tracing::error!("The database writer has stopped");

@@ -28,6 +28,7 @@ use crate::identity::wechat::Flights;
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::Config;
 use crate::platform::db::{Database, is_unique_violation};
+use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
 
@@ -132,8 +133,7 @@ impl IdentityService {
     pub async fn authenticate(&self, token: &str) -> Result<Access, IdentityError> {
         let now = self.clock.now();
         let token = self.tokens.verify(token, now)?;
-        let lookup = repository::find_session_state(self.db.read(), token.session_id);
-        match self.sessions.find(token.session_id, lookup).await? {
+        match self.look_up(token.session_id).await? {
             Known::Ended => Err(IdentityError::TokenRevoked),
             Known::Open { user_id, .. } if user_id != token.user_id => {
                 Err(IdentityError::TokenInvalid)
@@ -155,11 +155,16 @@ impl IdentityService {
     /// # Errors
     /// `TokenRevoked`.
     pub async fn check(&self, viewer: &Viewer) -> Result<(), IdentityError> {
-        let lookup = repository::find_session_state(self.db.read(), viewer.session_id);
-        match self.sessions.find(viewer.session_id, lookup).await? {
+        match self.look_up(viewer.session_id).await? {
             Known::Open { .. } => Ok(()),
             Known::Ended => Err(IdentityError::TokenRevoked),
         }
+    }
+
+    async fn look_up(&self, id: uuid::Uuid) -> Result<Known, sea_orm::DbErr> {
+        let db = Arc::clone(&self.db);
+        let lookup = async move { repository::find_session_state(db.read(), id).await };
+        self.sessions.find(id, to_end(lookup)).await
     }
 
     /// The public keys of access tokens as a JSON Web Key Set (RFC 7517); none while a secret signs.

@@ -15,6 +15,7 @@ use crate::identity::service::{Client, IdentityService, check_session, go_on};
 use crate::identity::sign_in::{Draft, SignIn};
 use crate::identity::signal::end_sessions;
 use crate::platform::id::parse_id;
+use crate::platform::task::to_end;
 use crate::platform::viewer::Viewer;
 
 impl IdentityService {
@@ -131,8 +132,11 @@ impl IdentityService {
     /// # Errors
     /// Only the database's.
     pub async fn list_sessions(&self, user_id: Uuid) -> Result<Vec<session::Model>, IdentityError> {
-        let now = self.clock.now();
-        Ok(repository::list_open_sessions(self.db.read(), user_id, now, self.max_sessions).await?)
+        let (db, now, max) = (Arc::clone(&self.db), self.clock.now(), self.max_sessions);
+        // An event of a subscription may ask for it, and those are dropped half-way.
+        let list =
+            async move { repository::list_open_sessions(db.read(), user_id, now, max).await };
+        Ok(to_end(list).await?)
     }
 
     /// A session of the caller, ended or not.

@@ -13,6 +13,13 @@ use sea_orm::DeriveValueType;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
 pub struct Timestamp(NaiveDateTime);
 
+impl sea_orm::TryFromU64 for Timestamp {
+    // Of keys that the database counts up; ours are made by the application.
+    fn try_from_u64(_: u64) -> Result<Self, sea_orm::DbErr> {
+        Err(sea_orm::DbErr::ConvertFromU64("Timestamp"))
+    }
+}
+
 impl Timestamp {
     /// The start of 1970.
     pub const EPOCH: Self = Self(DateTime::UNIX_EPOCH.naive_utc());

@@ -10,5 +10,6 @@ pub mod http_client;
 pub mod id;
 pub mod locale;
 pub mod patch;
+pub mod task;
 pub mod telemetry;
 pub mod viewer;

@@ -14,6 +14,8 @@ use async_graphql::{
 use crate::graphql::loader::BatchQueue;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::identity::{IdentityService, UserLoader};
+use crate::notifications::NotificationService;
+use crate::notifications::graphql::NotificationsMutation;
 use crate::platform::config::PageLimits;
 use crate::platform::db::Database;
 use crate::platform::locale::Message;
@@ -23,8 +25,8 @@ use crate::scores::graphql::{
     ScoresAdminMutation, ScoresMutation, ScoresQuery, ScoresSubscription, submission_failed,
 };
 use crate::scores::{ScoreLoader, ScoreService};
-use crate::tasks::TaskService;
 use crate::tasks::graphql::{TasksMutation, TasksQuery, TasksSubscription};
+use crate::tasks::{TaskLoader, TaskService};
 
 /// Everything that can be read. Lists are Relay connections; a lookup answers null for what is not there or not the
 /// caller's to see.
@@ -45,6 +47,7 @@ pub struct Mutation(
     ScoresMutation,
     ScoresAdminMutation,
     TasksMutation,
+    NotificationsMutation,
 );
 
 /// Everything that can be watched, over WebSocket. An operation selects one field.
@@ -67,6 +70,8 @@ pub struct Services {
     pub scores: Arc<ScoreService>,
     /// Tasks.
     pub tasks: Arc<TaskService>,
+    /// Inboxes.
+    pub notifications: Arc<NotificationService>,
     /// Sizes of pages.
     pub pages: PageLimits,
 }
@@ -78,6 +83,7 @@ pub fn build(services: Services) -> AppSchema {
         .data(services.identity)
         .data(services.scores)
         .data(services.tasks)
+        .data(services.notifications)
         .data(Arc::new(services.pages))
         .finish()
 }
@@ -87,6 +93,7 @@ pub fn with_loaders(request: Request, db: &Arc<Database>, queue: &BatchQueue) ->
     request
         .data(Arc::new(queue.loader(UserLoader::new(Arc::clone(db)))))
         .data(Arc::new(queue.loader(ScoreLoader::new(Arc::clone(db)))))
+        .data(Arc::new(queue.loader(TaskLoader::new(Arc::clone(db)))))
 }
 
 /// What stands before the message of an error that keeps an operation with these root fields from being executed at all: the

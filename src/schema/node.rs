@@ -6,6 +6,7 @@ use crate::entity::find_table;
 use crate::graphql::context::{service, viewer_opt};
 use crate::graphql::error::ApiError;
 use crate::identity::{AuditEvent, IdentityService, Session, User};
+use crate::notifications::{Notification, NotificationService};
 use crate::platform::db::Database;
 use crate::platform::id::parse_id;
 use crate::scores::{Rubric, Score, ScoreService};
@@ -31,6 +32,8 @@ pub(crate) enum Node {
     Session(Session),
     /// A security event.
     AuditEvent(AuditEvent),
+    /// A notification.
+    Notification(Notification),
 }
 
 /// Refetching.
@@ -40,7 +43,7 @@ pub(crate) struct NodeQuery;
 #[Object]
 impl NodeQuery {
     /// Anything of ours by its id. Null when there is none that the caller may see: users are visible to themselves and to
-    /// administrators, sessions to their user, security events to administrators, the rest by the rules of its own lookup. Takes two SQL statements, whatever the type.
+    /// administrators, sessions and notifications to their user, security events to administrators, the rest by the rules of its own lookup. Takes two SQL statements, whatever the type.
     async fn node(
         &self,
         ctx: &Context<'_>,
@@ -76,6 +79,13 @@ async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, ApiError> {
                 .find(viewer, id)
                 .await?
                 .map(|row| Node::Task(Task(row))),
+            (Some("notifications"), Some(viewer)) => {
+                let notifications: &NotificationService = service(ctx)?;
+                notifications
+                    .find(viewer, id)
+                    .await?
+                    .map(|row| Node::Notification(row.into()))
+            }
             (Some("sessions"), Some(viewer)) => identity
                 .find_session(viewer, id)
                 .await?

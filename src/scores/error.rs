@@ -23,6 +23,12 @@ pub enum ScoreError {
     /// No such score.
     #[error("no such score")]
     NoSuchScore,
+    /// The results are not public, and nobody is signed in.
+    #[error("the results are for administrators, and nobody is signed in")]
+    ResultsNeedSignIn,
+    /// The results are for administrators.
+    #[error("the results are for administrators")]
+    ResultsForbidden,
     /// Another rubric has the slug.
     #[error("the slug is taken")]
     SlugTaken,

@@ -124,7 +124,7 @@ impl Loader<CountsOf> for ScoreLoader {
 
     async fn load(&self, keys: &[CountsOf]) -> Result<HashMap<CountsOf, Arc<Counts>>, DbErr> {
         let mut found = HashMap::new();
-        // Two statements for each filter that the query names.
+        // One statement for each filter that the query names.
         let filters: HashSet<&SummaryFilter> = keys.iter().map(|key| &key.filter).collect();
         for filter in filters {
             let keys = keys.iter().filter(|key| key.filter == *filter);
@@ -138,20 +138,20 @@ impl Loader<CountsOf> for ScoreLoader {
     }
 }
 
-/// The counts of several rubrics, in two statements.
+/// The counts of several rubrics, as they were at one moment.
 pub(crate) async fn load_counts(
     db: &impl ConnectionTrait,
     rubrics: &[Uuid],
     filter: &SummaryFilter,
 ) -> Result<HashMap<Uuid, Arc<Counts>>, DbErr> {
+    let counts = repository::count_values(db, padded(rubrics), filter).await?;
     let mut totals: HashMap<Uuid, Vec<(f64, i64)>> = HashMap::new();
-    for (rubric, total, number) in repository::count_totals(db, padded(rubrics), filter).await? {
+    for (rubric, total, number) in counts.totals {
         totals.entry(rubric).or_default().push((total, number));
     }
     let mut grades: HashMap<Uuid, Vec<(f64, i64)>> = HashMap::new();
-    for (criterion, grade, number) in repository::count_grades(db, padded(rubrics), filter).await? {
-        let counts = grades.entry(criterion).or_default();
-        counts.push((f64::from(grade), number));
+    for (criterion, grade, number) in counts.grades {
+        grades.entry(criterion).or_default().push((grade, number));
     }
     let grades: HashMap<Uuid, Histogram> = grades
         .into_iter()

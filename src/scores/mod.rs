@@ -16,7 +16,10 @@ mod statistics;
 mod submission;
 
 pub use error::ScoreError;
+pub(crate) use export::Position;
 pub use export::{Export, ExportRow};
 pub use graphql::{Rubric, Score};
 pub use loader::ScoreLoader;
+pub(crate) use service::Results;
 pub use service::ScoreService;
+pub(crate) use statistics::Histogram;

@@ -89,46 +89,74 @@ impl ScoreService {
         number: u64,
     ) -> Result<Arc<Results>, ScoreError> {
         let make = async {
-            let db = self.db.read();
-            let rubric = repository::list_rubrics(db, vec![rubric_id]).await?.pop();
-            let counts = load_counts(db, &[rubric_id], &SummaryFilter::default()).await?;
-            Ok::<_, DbErr>(Arc::new(Results {
-                rubric: rubric.ok_or_else(|| DbErr::RecordNotFound("rubric".to_owned()))?,
-                criteria: Arc::new(repository::list_criteria(db, vec![rubric_id]).await?),
-                counts: counts.into_values().next().unwrap_or_default(),
-            }))
+            let rubric = repository::list_rubrics(self.db.read(), vec![rubric_id]);
+            let rubric = rubric.await?.pop();
+            let rubric = rubric.ok_or_else(|| DbErr::RecordNotFound("rubric".to_owned()))?;
+            Ok::<_, DbErr>(Arc::new(self.load_results(rubric).await?))
         };
         let results = self.results.try_get_with((rubric_id, number), make).await;
         results.map_err(|error| Arc::unwrap_or_clone(error).into())
     }
 
-    /// Stores a submission, or corrects the one that the caller may still correct. A repetition with the same id and content answers the stored score, whatever has become of the
-    /// rubric since.
+    /// The results of a rubric as they are now, for someone who may see them.
+    ///
+    /// # Errors
+    /// `NoSuchRubric`, `ResultsNeedSignIn`, `ResultsForbidden`.
+    pub(crate) async fn results(
+        &self,
+        viewer: Option<&Viewer>,
+        slug: &str,
+    ) -> Result<Results, ScoreError> {
+        let rubric = self.find_rubric(viewer, slug).await?;
+        let rubric = rubric.ok_or(ScoreError::NoSuchRubric)?;
+        check_results_visible(viewer, &rubric)?;
+        Ok(self.load_results(rubric).await?)
+    }
+
+    async fn load_results(&self, rubric: rubric::Model) -> Result<Results, DbErr> {
+        let db = self.db.read();
+        let counts = load_counts(db, &[rubric.id], &SummaryFilter::default()).await?;
+        Ok(Results {
+            criteria: Arc::new(repository::list_criteria(db, vec![rubric.id]).await?),
+            counts: counts.into_values().next().unwrap_or_default(),
+            rubric,
+        })
+    }
+
+    /// Stores a submission, or corrects the one that the caller may still correct. A repetition with the same id and content
+    /// answers the stored score, whatever has become of the rubric since.
     ///
     /// # Errors
     /// `NoSuchRubric`, `RubricNotOpen`, `Invalid`, `AlreadySubmitted`, `EditWindowClosed`, `IdConflict`.
     pub async fn submit(&self, viewer: &Viewer, new: NewScore) -> Result<score::Model, ScoreError> {
         let new = normalise(new);
         let digest = digest(&new)?;
-        let id = match &new.id {
-            None => new_id(),
-            Some(text) => {
-                let Some(id) = parse_id(text) else {
+        let known = match &new.id {
+            None => Ok(new_id()),
+            Some(text) => match parse_id(text) {
+                Some(id) => match self.find_repeated(viewer, id, &digest).await {
+                    Ok(Some(score)) => return Ok(score),
+                    Ok(None) => Ok(id),
+                    Err(error @ ScoreError::IdConflict) => Err(error),
+                    Err(error) => return Err(error),
+                },
+                None => {
                     let mut faults = Faults::under(&["input"]);
                     let expected = Message::new("应为带连字符的 UUID", "a UUID with hyphens");
                     faults.add(&["id"], Rule::Malformed { expected });
-                    return Err(faults.into());
-                };
-                if let Some(score) = self.find_repeated(viewer, id, &digest).await? {
-                    return Ok(score);
+                    Err(faults.into())
                 }
-                id
-            }
+            },
         };
         let rubric = self
             .find_rubric(Some(viewer), &new.rubric)
             .await?
             .ok_or(ScoreError::NoSuchRubric)?;
+        // Before everything that is wrong with the submission itself.
+        if !is_open(&rubric, self.clock.now()) {
+            return Err(ScoreError::RubricNotOpen);
+        }
+        let id = known?;
         let mut tries = 1;
         loop {
             let submission = self.check(viewer, &rubric, &new, id, &digest).await?;
@@ -167,7 +195,7 @@ impl ScoreService {
         }
     }
 
-    /// The submission, if it fits the rubric as it is now.
+    /// The submission, if it fits the criteria as they are now.
     async fn check(
         &self,
         viewer: &Viewer,
@@ -176,9 +204,6 @@ impl ScoreService {
         id: Uuid,
         digest: &str,
     ) -> Result<Submission, ScoreError> {
-        if !is_open(rubric, self.clock.now()) {
-            return Err(ScoreError::RubricNotOpen);
-        }
         let criteria = repository::list_criteria(self.db.read(), vec![rubric.id]).await?;
         let mut faults = Faults::under(&["input"]);
         let account_number = check_account_number(&mut faults, &new.account_number);
@@ -320,6 +345,22 @@ impl ScoreService {
     }
 }
 
+/// Administrators may see results, and everybody when they are public.
+///
+/// # Errors
+/// `ResultsNeedSignIn`, `ResultsForbidden`.
+pub(crate) fn check_results_visible(
+    viewer: Option<&Viewer>,
+    rubric: &rubric::Model,
+) -> Result<(), ScoreError> {
+    match viewer {
+        _ if rubric.is_result_public => Ok(()),
+        Some(viewer) if viewer.is_admin() => Ok(()),
+        Some(_) => Err(ScoreError::ResultsForbidden),
+        None => Err(ScoreError::ResultsNeedSignIn),
+    }
+}
+
 /// Everyone but administrators sees their own.
 fn scope(viewer: &Viewer) -> Option<Uuid> {
     (!viewer.is_admin()).then_some(viewer.user_id)
@@ -349,9 +390,14 @@ fn normalise(mut new: NewScore) -> NewScore {
             .comment
             .take()
             .map(|comment| comment.trim().to_owned())
-            .filter(|comment| !comment.is_empty());
+            .filter(|comment| !comment.chars().all(is_invisible));
     }
     new
+}
+
+/// Whether a character takes no place: a comment of such alone says nothing.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 /// The same for the same content in whatever order the grades came.

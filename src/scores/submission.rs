@@ -34,12 +34,13 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    fn grades_of(&self, score_id: Uuid) -> Vec<grade::Model> {
+    fn grades_of(&self, score: &score::Model) -> Vec<grade::Model> {
         let row = |checked: &CheckedGrade| grade::Model {
-            score_id,
+            score_id: score.id,
             criterion_id: checked.criterion_id,
             grade: checked.grade,
             comment: checked.comment.clone(),
+            submitted_at: score.submitted_at,
         };
         self.grades.iter().map(row).collect()
     }
@@ -95,8 +96,12 @@ pub(super) async fn store(
     if let Some(limit) = limit
         && let Some(old) = repository::find_latest_for_update(tx, rubric.id, limit).await?
     {
+        // It may have had to wait for whoever had locked the score.
+        let now = clock.now();
         check_window(&rubric, &old, submission.user_id, now)?;
-        return correct(tx, submission, old, now).await;
+        let once_key = submission.once_key(rubric.submission_policy);
+        let row = correct(tx, submission, old, once_key, now).await?;
+        return still_open(&rubric, clock.as_ref(), row);
     }
     let row = score::Model {
         id: submission.id,
@@ -110,9 +115,21 @@ pub(super) async fn store(
         submitted_at: now,
         updated_at: now,
     };
-    repository::insert_score(tx, row.clone(), submission.grades_of(row.id)).await?;
+    repository::insert_score(tx, row.clone(), submission.grades_of(&row)).await?;
     repository::count(tx, &submission.counted(), 1).await?;
-    Ok(row)
+    still_open(&rubric, clock.as_ref(), row)
+}
+
+/// `row`, unless the rubric closed while its statements waited for others.
+fn still_open(
+    rubric: &rubric::Model,
+    clock: &dyn Clock,
+    row: score::Model,
+) -> Result<score::Model, ScoreError> {
+    match is_open(rubric, clock.now()) {
+        true => Ok(row),
+        false => Err(ScoreError::RubricNotOpen),
+    }
 }
 
 /// Whether a score may be corrected by this person now.
@@ -136,9 +153,16 @@ async fn correct(
     tx: &DatabaseTransaction,
     submission: Submission,
     old: score::Model,
+    once_key: Option<String>,
     now: Timestamp,
 ) -> Result<score::Model, ScoreError> {
     let row = score::Model {
+        // Another policy, or another account, has another key. Without one the score is found all the same; the key is for those
+        // who come first at once.
+        once_key: old
+            .once_key
+            .clone()
+            .filter(|key| Some(key) == once_key.as_ref()),
         account_number: submission.account_number.clone(),
         total: submission.total,
         revision: old.revision + 1,
@@ -152,7 +176,7 @@ async fn correct(
         &old,
         old_grades,
         row.clone(),
-        submission.grades_of(old.id),
+        submission.grades_of(&old),
     )
     .await?;
     repository::count(tx, &submission.counted(), 1).await?;

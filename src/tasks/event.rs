@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{Stream, stream};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedMutexGuard, broadcast};
 use uuid::Uuid;
 
 use crate::entity::task;
@@ -35,34 +35,63 @@ pub struct TaskEvent {
     pub task: Option<Arc<task::Model>>,
 }
 
+impl TaskEvent {
+    /// A task that is there.
+    pub(super) fn of(kind: ChangeKind, task: &task::Model) -> Self {
+        Self {
+            kind,
+            task_id: task.id,
+            task: Some(Arc::new(task.clone())),
+        }
+    }
+
+    /// A task that is gone.
+    pub(super) fn deleted(task_id: Uuid) -> Self {
+        Self {
+            kind: ChangeKind::Deleted,
+            task_id,
+            task: None,
+        }
+    }
+}
+
 /// The subscriber was too slow, and events were lost.
 #[derive(Debug, Clone, Copy)]
 pub struct Lagged;
 
 /// Who listens to whose tasks.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TaskEvents(Arc<Mutex<HashMap<Uuid, broadcast::Sender<TaskEvent>>>>);
+pub(super) struct TaskEvents(Arc<Mutex<HashMap<Uuid, Audience>>>);
+
+/// The devices of one person that listen.
+#[derive(Debug)]
+struct Audience {
+    sender: broadcast::Sender<TaskEvent>,
+    /// Held from before a change until it is told. The database puts changes of one person in order anyway.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl TaskEvents {
+    /// Waits until the changes before have been told; `None` when nobody listens, and order means nothing.
+    pub(super) async fn turn(&self, owner: Uuid) -> Option<OwnedMutexGuard<()>> {
+        let turn = self
+            .lock()
+            .get(&owner)
+            .map(|audience| Arc::clone(&audience.turn))?;
+        Some(turn.lock_owned().await)
+    }
+
     /// Tells the subscribers of `owner`, if there are any. Call it after the commit.
-    pub(super) fn publish(
-        &self,
-        owner: Uuid,
-        kind: ChangeKind,
-        id: Uuid,
-        task: Option<&task::Model>,
-    ) {
+    pub(super) fn publish(&self, owner: Uuid, events: Vec<TaskEvent>) {
         let mut owners = self.lock();
-        let Some(sender) = owners.get(&owner) else {
+        let Some(audience) = owners.get(&owner) else {
             return;
         };
-        let event = TaskEvent {
-            kind,
-            task_id: id,
-            task: task.cloned().map(Arc::new),
-        };
-        if sender.send(event).is_err() {
-            owners.remove(&owner);
+        for event in events {
+            if audience.sender.send(event).is_err() {
+                owners.remove(&owner);
+                return;
+            }
         }
     }
 
@@ -74,7 +103,11 @@ impl TaskEvents {
         let receiver = self
             .lock()
             .entry(owner)
-            .or_insert_with(|| broadcast::channel(BACKLOG).0)
+            .or_insert_with(|| Audience {
+                sender: broadcast::channel(BACKLOG).0,
+                turn: Arc::default(),
+            })
+            .sender
             .subscribe();
         let subscription = Subscription {
             owner,
@@ -91,7 +124,7 @@ impl TaskEvents {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, broadcast::Sender<TaskEvent>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Audience>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -108,7 +141,7 @@ impl Drop for Subscription {
         let mut owners = self.events.lock();
         if owners
             .get(&self.owner)
-            .is_some_and(|sender| sender.receiver_count() == 0)
+            .is_some_and(|audience| audience.sender.receiver_count() == 0)
         {
             owners.remove(&self.owner);
         }

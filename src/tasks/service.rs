@@ -11,23 +11,23 @@ use crate::entity::find_table;
 use crate::entity::task::{self, Tags, TaskPriority, TaskStatus};
 use crate::graphql::pagination::{Page, Slice};
 use crate::platform::clock::{Clock, Timestamp};
-use crate::platform::db::{Database, is_orphan, is_unique_violation};
+use crate::platform::db::{Database, WriteFuture, is_orphan, is_unique_violation};
 use crate::platform::digest::content_digest;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::id::{new_id, parse_id};
 use crate::platform::locale::Message;
 use crate::platform::patch::Patch;
 use crate::platform::viewer::Viewer;
+use crate::tasks::bulk::bury;
 use crate::tasks::error::TaskError;
 use crate::tasks::event::{ChangeKind, Lagged, TaskEvent, TaskEvents};
 use crate::tasks::filter::{SEPARATOR, TAG_MAX, TaskCursor, TaskFilter, TaskOrder};
-use crate::tasks::repository;
+use crate::tasks::reminder::schedule;
+use crate::tasks::{reminder, repository, sync};
 
 const TITLE_MAX: usize = 200;
 const NOTES_MAX: usize = 10_000;
 const TAGS_MAX: usize = 20;
-/// Most tasks that one call changes.
-const BULK_MAX: usize = 100;
 
 /// A task as a client creates it.
 #[derive(Debug, Clone)]
@@ -73,14 +73,16 @@ pub struct TaskPatch {
 
 /// Tasks.
 pub struct TaskService {
-    db: Arc<Database>,
-    clock: Arc<dyn Clock>,
+    pub(super) db: Arc<Database>,
+    pub(super) clock: Arc<dyn Clock>,
     events: TaskEvents,
 }
 
 impl TaskService {
     /// The service for one server.
     pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
+        tokio::spawn(sync::keep_house(Arc::downgrade(&db), Arc::clone(&clock)));
+        tokio::spawn(reminder::run(Arc::downgrade(&db), Arc::clone(&clock)));
         Self {
             db,
             clock,
@@ -94,6 +96,35 @@ impl TaskService {
         viewer: &Viewer,
     ) -> impl Stream<Item = Result<TaskEvent, Lagged>> + Send + 'static {
         self.events.subscribe(viewer.user_id)
+    }
+
+    /// Runs `work` in a transaction and then tells the owner's devices of `events`. Who listens hears of changes in the order of
+    /// their commits.
+    pub(super) async fn write<T, F>(
+        &self,
+        owner: Uuid,
+        work: F,
+        events: impl FnOnce(&T) -> Vec<TaskEvent>,
+    ) -> Result<T, TaskError>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c DatabaseTransaction) -> WriteFuture<'c, T, TaskError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let _turn = self.events.turn(owner).await;
+        let outcome = self.db.write(work).await?;
+        self.events.publish(owner, events(&outcome));
+        Ok(outcome)
+    }
+
+    /// Deletes what no device can ask for any more, as the server does every hour.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn clean_up(&self) -> Result<(), sea_orm::DbErr> {
+        sync::clean(&self.db, self.clock.as_ref()).await
     }
 
     /// Whether the due time of a task that is not done has passed.
@@ -149,19 +180,35 @@ impl TaskService {
             version: 1,
             created_at: now,
             updated_at: now,
+            created_seq: 0,
+            change_seq: 0,
         };
         let (stored, has_own_id) = (row.clone(), new.id.is_some());
         let result = self
-            .db
-            .write(move |tx| {
-                let row = stored.clone();
-                Box::pin(async move {
-                    if has_own_id && find_table(tx, row.id).await?.is_some() {
-                        return Err(TaskError::IdConflict);
-                    }
-                    Ok(repository::insert(tx, row).await?)
-                })
-            })
+            .write(
+                viewer.user_id,
+                move |tx| {
+                    let row = stored.clone();
+                    Box::pin(async move {
+                        // First, so that what the same person did with this id is over.
+                        let seq = repository::next_change(tx, row.owner_id).await?;
+                        if has_own_id && find_table(tx, row.id).await?.is_some() {
+                            return Err(TaskError::IdConflict);
+                        }
+                        let row = task::Model {
+                            created_seq: seq,
+                            change_seq: seq,
+                            ..row
+                        };
+                        repository::insert(tx, row.clone()).await?;
+                        if let Some(remind_at) = row.remind_at {
+                            repository::insert_reminder(tx, row.id, remind_at).await?;
+                        }
+                        Ok(row)
+                    })
+                },
+                |row| vec![TaskEvent::of(ChangeKind::Created, row)],
+            )
             .await;
         let is_taken = match &result {
             Err(TaskError::IdConflict) => true,
@@ -170,13 +217,10 @@ impl TaskService {
             _ => false,
         };
         if !is_taken {
-            result.map_err(|error| match error {
+            return result.map_err(|error| match error {
                 TaskError::Database(error) if is_orphan(&error) => TaskError::OwnerGone,
                 other => other,
-            })?;
-            self.events
-                .publish(row.owner_id, ChangeKind::Created, id, Some(&row));
-            return Ok(row);
+            });
         }
         repository::find_any(self.db.read(), id)
             .await?
@@ -199,18 +243,18 @@ impl TaskService {
         let patch = check_patch(patch)?;
         let id = parse_id(id).ok_or(TaskError::NotFound(None))?;
         let (owner, now) = (viewer.user_id, self.clock.now());
-        let (task, is_changed) = self
-            .db
-            .write(move |tx| {
+        let updated = self.write(
+            owner,
+            move |tx| {
                 let patch = patch.clone();
                 Box::pin(async move { update_one(tx, owner, id, patch, now).await })
-            })
-            .await?;
-        if is_changed {
-            self.events
-                .publish(owner, ChangeKind::Updated, id, Some(&task));
-        }
-        Ok(task)
+            },
+            |(task, is_changed)| match is_changed {
+                true => vec![TaskEvent::of(ChangeKind::Updated, task)],
+                false => Vec::new(),
+            },
+        );
+        Ok(updated.await?.0)
     }
 
     /// Deletes a task of the caller; returns its id.
@@ -219,52 +263,22 @@ impl TaskService {
     /// `NotFound`.
     pub async fn delete(&self, viewer: &Viewer, id: &str) -> Result<Uuid, TaskError> {
         let id = parse_id(id).ok_or(TaskError::NotFound(None))?;
-        let owner = viewer.user_id;
-        let is_deleted = self
-            .db
-            .write(move |tx| {
-                Box::pin(
-                    async move { Ok::<_, TaskError>(repository::delete(tx, owner, id).await?) },
-                )
-            })
-            .await?;
-        if is_deleted {
-            self.events.publish(owner, ChangeKind::Deleted, id, None);
-            Ok(id)
-        } else {
-            Err(TaskError::NotFound(None))
-        }
-    }
-
-    /// Marks tasks of the caller as done, all or none; returns them in the order asked for, each once. A task that is done
-    /// already stays as it is.
-    ///
-    /// # Errors
-    /// `NotFound` with the paths of the ids, `Invalid` for more than 100.
-    pub async fn complete(
-        &self,
-        viewer: &Viewer,
-        ids: &[String],
-    ) -> Result<Vec<task::Model>, TaskError> {
-        if ids.len() > BULK_MAX {
-            let mut faults = Faults::under(&["input"]);
-            faults.add(&["ids"], Rule::TooLong { max: BULK_MAX });
-            return Err(faults.into());
-        }
-        let ids: Vec<Option<Uuid>> = ids.iter().map(|id| parse_id(id)).collect();
         let (owner, now) = (viewer.user_id, self.clock.now());
-        let (tasks, changed) = self
-            .db
-            .write(move |tx| {
-                let ids = ids.clone();
-                Box::pin(async move { complete_all(tx, owner, ids, now).await })
-            })
-            .await?;
-        for task in tasks.iter().filter(|task| changed.contains(&task.id)) {
-            self.events
-                .publish(owner, ChangeKind::Updated, task.id, Some(task));
-        }
-        Ok(tasks)
+        let deleted = self.write(
+            owner,
+            move |tx| {
+                Box::pin(async move {
+                    let known = repository::list_for_update(tx, owner, vec![id]).await?;
+                    if known.is_empty() {
+                        return Err(TaskError::NotFound(None));
+                    }
+                    bury(tx, owner, &[id], now).await?;
+                    Ok(id)
+                })
+            },
+            |id| vec![TaskEvent::deleted(*id)],
+        );
+        deleted.await
     }
 
     /// A task of the caller.
@@ -391,9 +405,13 @@ async fn update_one(
     let changed = task::Model {
         version: task.version + 1,
         updated_at: now,
+        change_seq: repository::next_change(tx, owner).await?,
         ..changed
     };
     repository::update(tx, changed.clone()).await?;
+    if changed.remind_at != task.remind_at {
+        schedule(tx, id, changed.remind_at).await?;
+    }
     Ok((changed, true))
 }
 
@@ -425,46 +443,4 @@ fn apply(mut task: task::Model, patch: TaskPatch, now: Timestamp) -> task::Model
     }
     task.search_text = search_text(&task.title, task.notes.as_deref());
     task
-}
-
-/// The tasks, and which of them were open.
-async fn complete_all(
-    tx: &DatabaseTransaction,
-    owner: Uuid,
-    ids: Vec<Option<Uuid>>,
-    now: Timestamp,
-) -> Result<(Vec<task::Model>, Vec<Uuid>), TaskError> {
-    let known: Vec<Uuid> = ids.iter().flatten().copied().collect();
-    let mut tasks = repository::list_for_update(tx, owner, known).await?;
-    let mut faults = Faults::under(&["input"]);
-    let mut ordered = Vec::with_capacity(tasks.len());
-    let mut seen = HashSet::new();
-    for (index, id) in ids.iter().enumerate() {
-        match tasks.iter().position(|task| Some(task.id) == *id) {
-            Some(place) => ordered.push(tasks.swap_remove(place)),
-            None if id.is_some_and(|id| seen.contains(&id)) => {}
-            None => faults.add(&["ids", &index.to_string()], Rule::Unknown),
-        }
-        seen.extend(*id);
-    }
-    if !faults.is_empty() {
-        return Err(TaskError::NotFound(Some(faults)));
-    }
-    let open: Vec<Uuid> = ordered
-        .iter()
-        .filter(|task| task.status != TaskStatus::Done)
-        .map(|task| task.id)
-        .collect();
-    if !open.is_empty() {
-        repository::complete(tx, owner, open.clone(), now).await?;
-    }
-    for task in &mut ordered {
-        if task.status != TaskStatus::Done {
-            task.status = TaskStatus::Done;
-            task.completed_at = Some(now);
-            task.updated_at = now;
-            task.version += 1;
-        }
-    }
-    Ok((ordered, open))
 }

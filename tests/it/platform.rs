@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sea_orm::sea_query::{Expr, Query, Value};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
     IntoActiveModel, PaginatorTrait, Statement,
 };
 use wegraph::app::{self, SchemaChange};
 use wegraph::entity::user::{self, Role};
-use wegraph::entity::wechat_identity;
+use wegraph::entity::{grade, score, wechat_identity};
 use wegraph::graphql::error::{ApiError, ErrorCode};
-use wegraph::platform::clock::{Clock, SystemClock};
-use wegraph::platform::db::{WriteFuture, is_timeout, is_unique_violation};
+use wegraph::platform::clock::{Clock, SystemClock, Timestamp};
+use wegraph::platform::db::{Database, WriteFuture, is_timeout, is_unique_violation};
 use wegraph::platform::id::new_id;
 
 use crate::harness::{Engine, TestApp, TestDatabase, on_each_database};
@@ -102,6 +103,45 @@ on_each_database! {
         change(SchemaChange::Up(None)).await;
         change(SchemaChange::Up(None)).await;
         assert_eq!(applied().await, all);
+        database.drop().await;
+    }
+
+    async fn grades_from_before_are_dated_like_their_scores(app) {
+        let database = TestDatabase::empty(app.engine).await;
+        let config = &database.config;
+        app::change_schema(config, SchemaChange::Up(Some(6))).await.expect("the migrations run");
+        let db = Database::connect(config).await.expect("a database");
+        let (rubric, criterion, score) = (new_id(), new_id(), new_id());
+        let insert = |table: &'static str, row: Vec<(&'static str, Value)>| {
+            let (columns, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
+            Query::insert().into_table(table).columns(columns).values_panic(values.into_iter().map(Expr::val)).take()
+        };
+        let statements = [
+            insert("rubrics", vec![("id", rubric.into()), ("slug", "r".into()), ("title", "r".into()), ("state", "OPEN".into()),
+                ("submission_policy", "UNLIMITED".into()), ("edit_window_minutes", 0.into()), ("aggregation", "MEAN".into()),
+                ("is_result_public", true.into()), ("created_at", Timestamp::EPOCH.into()), ("updated_at", Timestamp::EPOCH.into())]),
+            insert("criteria", vec![("id", criterion.into()), ("rubric_id", rubric.into()), ("key", "a".into()), ("position", 1.into()),
+                ("title", "a".into()), ("min_grade", 1.into()), ("max_grade", 5.into()), ("weight", 1.0.into()),
+                ("is_comment_required", false.into()), ("max_comment_length", 5.into())]),
+            insert("scores", vec![("id", score.into()), ("rubric_id", rubric.into()), ("account_number", "12345".into()), ("total", 50.0.into()),
+                ("content_digest", "".into()), ("submitted_at", app.clock.now().into()), ("updated_at", app.clock.now().into())]),
+            insert("grades", vec![("score_id", score.into()), ("criterion_id", criterion.into()), ("grade", 3.into())]),
+        ];
+        db.write(move |tx| {
+            let statements = statements.clone();
+            Box::pin(async move {
+                for statement in &statements {
+                    tx.execute(statement).await?;
+                }
+                Ok::<_, DbErr>(())
+            })
+        }).await.expect("rows");
+        db.close().await.expect("it closes");
+        app::change_schema(config, SchemaChange::Up(None)).await.expect("the migrations run");
+        let db = Database::connect(config).await.expect("a database");
+        let (grade, score) = (grade::Entity::find().one(db.read()).await.expect("rows"), score::Entity::find().one(db.read()).await.expect("rows"));
+        assert_eq!(grade.expect("a grade").submitted_at, score.expect("a score").submitted_at);
+        db.close().await.expect("it closes");
         database.drop().await;
     }
 

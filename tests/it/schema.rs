@@ -39,7 +39,7 @@ pub(crate) fn arguments(field: &str) -> &'static str {
         "updateRubric" | "deleteScore" | "updateTask" | "deleteTask" | "revokeSession"
         | "updateUser" | "deleteUser" => "(input: {id: \"x\"})",
         "changePassword" => "(input: {newPassword: \"x\"})",
-        "updateProfile" | "deleteAccount" => "(input: {})",
+        "updateProfile" | "deleteAccount" | "markNotificationsRead" => "(input: {})",
         "linkWechat" | "bindPhoneNumber" => "(input: {code: \"x\"})",
         "completeTasks" => "(input: {ids: []})",
         _ => "",

@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::{columns, file_headers, open};
+use super::{columns, file_headers, next_page, open};
 use crate::graphql::scalars::DateTime;
 use crate::http::client_address::ClientAddress;
 use crate::http::router::{AppState, RequestId};
@@ -27,7 +27,7 @@ pub(crate) async fn csv(
     Path(slug): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let export = match open(&state, &slug, address, &headers, &request_id).await {
+    let export = match open(&state, slug, address, &headers, &request_id).await {
         Ok(export) => export,
         Err(refused) => return *refused,
     };
@@ -39,8 +39,7 @@ pub(crate) async fn csv(
             let Some((export, after, is_first)) = position else {
                 return Ok(None);
             };
-            let (rows, next) = scores
-                .export_page(&export, after)
+            let (rows, next) = next_page(&scores, &export, after)
                 .await
                 // The status is sent; all that is left is to break off, so that nobody takes half a file for a whole one.
                 .inspect_err(|error| tracing::error!(%error, "An export broke off"))?;
@@ -91,7 +90,8 @@ fn line(text: &mut String, row: &ExportRow) {
 /// A text as a cell: in quotes where it needs them, with an apostrophe where a spreadsheet would calculate
 /// (OWASP, "CSV Injection").
 fn cell_of(text: &str) -> String {
-    let calculates = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    // Spreadsheets in Chinese take the wide signs for the others.
+    let calculates = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
     let apostrophe = if calculates { "'" } else { "" };
     match text.contains(['"', ',', '\r', '\n']) {
         true => format!("\"{apostrophe}{}\"", text.replace('"', "\"\"")),
@@ -115,6 +115,7 @@ mod tests {
             ("+1", "'+1"),
             ("-1", "'-1"),
             ("@x", "'@x"),
+            ("＝1+1", "'＝1+1"),
             ("=A1,\"B\"", "\"'=A1,\"\"B\"\"\""),
             ("1-1", "1-1"),
         ] {

@@ -4,6 +4,7 @@ mod csv;
 mod xlsx;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::Response;
@@ -11,47 +12,51 @@ use axum::response::Response;
 pub(crate) use self::csv::csv;
 pub(crate) use self::xlsx::{Exports, xlsx};
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::http::graphql::unauthorized;
-use crate::http::reply::Refusal;
+use crate::http::graphql::{authorization, unauthorized};
+use crate::http::reply::{Refusal, status_of};
 use crate::http::router::AppState;
-use crate::scores::Export;
+use crate::platform::task::to_end;
+use crate::scores::{Export, ExportRow, Position, ScoreError, ScoreService};
 
 /// The export of a rubric, if the caller may have it; the reply that says why not.
 async fn open(
     state: &AppState,
-    slug: &str,
+    slug: String,
     address: IpAddr,
     headers: &HeaderMap,
     request_id: &str,
-) -> Result<Export, Box<Response>> {
-    let opened = async {
+) -> Result<Arc<Export>, Box<Response>> {
+    let (state, token) = (state.clone(), authorization(headers).map(str::to_owned));
+    let opened = to_end(async move {
         state.endpoint.charge_refusal(address)?;
-        let authorization = headers
-            .get(header::AUTHORIZATION)
-            .map(|value| value.to_str().unwrap_or_default());
-        let access = state.endpoint.authenticate(authorization).await?;
+        let access = state.endpoint.authenticate(token.as_deref()).await?;
         let access = access.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
         if !access.viewer.is_admin() {
             return Err(ApiError::new(ErrorCode::Forbidden));
         }
-        Ok(state.scores.export(&access.viewer, slug).await?)
-    };
+        let export = state.scores.export(&access.viewer, &slug).await?;
+        Ok(Arc::new(export))
+    });
     opened
         .await
         .map_err(|error| Box::new(refuse(error, headers, request_id)))
 }
 
+/// The next scores of an export, and where it goes on.
+async fn next_page(
+    scores: &Arc<ScoreService>,
+    export: &Arc<Export>,
+    after: Position,
+) -> Result<(Vec<ExportRow>, Position), ScoreError> {
+    let (scores, export) = (Arc::clone(scores), Arc::clone(export));
+    to_end(async move { scores.export_page(&export, after).await }).await
+}
+
 fn refuse(error: ApiError, headers: &HeaderMap, request_id: &str) -> Response {
-    let status = match error.code() {
-        ErrorCode::Unauthenticated | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
-            return unauthorized(error, headers, request_id);
-        }
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
-        ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    Refusal::new(status, error).into_response(headers, request_id)
+    match status_of(&error) {
+        StatusCode::UNAUTHORIZED => unauthorized(error, headers, request_id),
+        status => Refusal::new(status, error).into_response(headers, request_id),
+    }
 }
 
 fn file_headers(export: &Export, kind: &str, media_type: &str) -> [(HeaderName, String); 3] {

@@ -13,7 +13,7 @@ use futures_util::stream;
 use rust_xlsxwriter::{Workbook, Worksheet, XlsxError};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{columns, file_headers, open, refuse};
+use super::{columns, file_headers, next_page, open, refuse};
 use crate::graphql::error::ApiError;
 use crate::graphql::scalars::DateTime;
 use crate::http::client_address::ClientAddress;
@@ -46,7 +46,7 @@ pub(crate) async fn xlsx(
     Path(slug): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let export = match open(&state, &slug, address, &headers, &request_id).await {
+    let export = match open(&state, slug, address, &headers, &request_id).await {
         Ok(export) => export,
         Err(refused) => return *refused,
     };
@@ -58,7 +58,7 @@ pub(crate) async fn xlsx(
     let writing = tokio::task::spawn_blocking(move || write(&names, rows));
     let mut after = None;
     loop {
-        match state.scores.export_page(&export, after).await {
+        match next_page(&state.scores, &export, after).await {
             Ok((page, next)) => {
                 // A writer that has failed tells why below.
                 if sender.send(page).await.is_err() || next.is_none() {
@@ -130,11 +130,16 @@ fn write_row(sheet: &mut Worksheet, place: u32, row: &ExportRow) -> Result<(), X
         if let Some((grade, comment)) = grade {
             sheet.write_number(place, column, *grade)?;
             if let Some(comment) = comment {
-                sheet.write_string(place, column + 1, comment)?;
+                sheet.write_string(place, column + 1, lines(comment))?;
             }
         }
     }
     Ok(())
+}
+
+/// With the ends of lines as spreadsheets know them; a carriage return would be shown as `_x000D_`.
+fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 fn pieces(file: File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {

@@ -7,10 +7,11 @@ use uuid::Uuid;
 use crate::entity::{audit_event, session, user};
 use crate::graphql::context::{service, viewer_opt};
 use crate::graphql::error::ApiError;
-use crate::graphql::pagination::relay_connection;
+use crate::graphql::pagination::{PageArgs, relay_connection};
 use crate::graphql::scalars::DateTime;
 use crate::identity::loader::{ById, IsWechatLinked};
 use crate::identity::{IdentityService, SignIn, UserLoader};
+use crate::notifications::graphql::NotificationConnection;
 
 /// What a user may do.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +137,36 @@ impl User {
             .into_iter()
             .map(|row| Session::new(row, current))
             .collect())
+    }
+
+    /// What the user was told, newest first. Only for the user; empty for anyone else, administrators too.
+    /// Errors: BAD_USER_INPUT.
+    async fn notifications(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that were read, or were not. Absent: all.")] is_read: Option<
+            bool,
+        >,
+        #[graphql(desc = "Number of notifications from the start, 0 to 100. Default 20.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only notifications after this cursor.")] after: Option<String>,
+        #[graphql(
+            desc = "Number of notifications from the end, 0 to 100. Not together with `first`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Only notifications before this cursor.")] before: Option<String>,
+    ) -> Result<NotificationConnection, ApiError> {
+        let args = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let is_caller = viewer_opt(ctx)?.is_some_and(|viewer| viewer.user_id == self.row.id);
+        match is_caller {
+            true => NotificationConnection::load(ctx, is_read, args).await,
+            false => Ok(NotificationConnection::empty()),
+        }
     }
 }
 

@@ -19,14 +19,15 @@ use sea_orm::sqlx::sqlite::{
 };
 use sea_orm::sqlx::{self, AssertSqlSafe, Executor};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    RuntimeErr, SqlErr, Statement, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, IsolationLevel, RuntimeErr, SqlErr, Statement, TransactionTrait,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, oneshot};
 
 use self::sqlite_writer::{Job, SqliteWriter, write_queued};
 use crate::platform::config::DatabaseConfig;
+use crate::platform::task::to_end;
 
 /// Tries of a transaction that the engine chose as the victim of a deadlock.
 const MAX_TRIES: u32 = 5;
@@ -135,6 +136,20 @@ impl Database {
         &self.reader
     }
 
+    /// A transaction that only reads, and sees everything as it was at its first statement.
+    ///
+    /// # Errors
+    /// When it cannot begin.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        let isolation = match self.reader.get_database_backend() {
+            // What every transaction is there.
+            DbBackend::Sqlite => return self.reader.begin().await,
+            _ => IsolationLevel::RepeatableRead,
+        };
+        let access = Some(AccessMode::ReadOnly);
+        self.reader.begin_with_config(Some(isolation), access).await
+    }
+
     /// As [`Database::read`], for work that no request asked for.
     pub fn background(&self) -> &DatabaseConnection {
         &self.background
@@ -166,7 +181,10 @@ impl Database {
     {
         match &self.writer {
             Writer::Queue(queue) => write_queued(queue, work).await,
-            Writer::Pool => write_directly(&self.reader, work).await,
+            Writer::Pool => {
+                let reader = self.reader.clone();
+                to_end(async move { write_directly(&reader, work).await }).await
+            }
         }
     }
 
@@ -515,4 +533,24 @@ pub async fn lock_schema(connection: &DatabaseConnection) -> Result<(), DbErr> {
         }
     }
     Ok(())
+}
+
+/// How SQLite finds the rows for a statement, in the tables of this version without any rows: it knows no statistics then, as in
+/// production.
+#[cfg(test)]
+pub(crate) async fn query_plan(sql: &str) -> Vec<String> {
+    use migration::MigratorTrait;
+    let db = sea_orm::Database::connect("sqlite::memory:")
+        .await
+        .expect("memory");
+    migration::Migrator::up(&db, None)
+        .await
+        .expect("migrations");
+    let sql = format!("EXPLAIN QUERY PLAN {sql}");
+    let steps = db
+        .query_all_raw(Statement::from_string(DbBackend::Sqlite, sql))
+        .await
+        .expect("a plan");
+    let detail = |step: &sea_orm::QueryResult| step.try_get("", "detail").expect("text");
+    steps.iter().map(detail).collect()
 }

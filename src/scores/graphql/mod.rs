@@ -18,7 +18,6 @@ use self::types::{
     RubricConnection, RubricState, ScoreConnection, ScoreFilter, ScoreSubmitted, SubmitScoreInput,
     SubmitScorePayload,
 };
-use crate::entity::rubric;
 use crate::graphql::context::{admin, locale, service, shared_service, viewer, viewer_opt};
 
 use crate::graphql::error::{ApiError, ErrorCode};
@@ -27,10 +26,10 @@ use crate::graphql::pagination::{PageArgs, encode};
 use crate::platform::fault::{Fault, Rule};
 use crate::platform::id::parse_id;
 use crate::platform::locale::Message;
-use crate::platform::viewer::Viewer;
+use crate::platform::task::to_end;
 use crate::scores::error::ScoreError;
 use crate::scores::repository;
-use crate::scores::service::ScoreService;
+use crate::scores::service::{ScoreService, check_results_visible};
 
 /// Shortest time between two events of one subscription.
 const PACE: Duration = Duration::from_millis(500);
@@ -268,9 +267,12 @@ impl ScoresSubscription {
     ) -> Result<impl Stream<Item = Result<ScoreSubmitted, ApiError>>, ApiError> {
         let viewer = viewer_opt(ctx)?.copied();
         let scores = shared_service::<ScoreService>(ctx)?;
-        let found = scores.find_rubric(viewer.as_ref(), &rubric).await?;
+        let found = {
+            let scores = Arc::clone(&scores);
+            to_end(async move { scores.find_rubric(viewer.as_ref(), &rubric).await }).await?
+        };
         let rubric = found.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
-        may_see_results(viewer.as_ref(), &rubric)?;
+        check_results_visible(viewer.as_ref(), &rubric)?;
         let watch = scores.watch(rubric.id);
         let state = Some((watch, None::<Instant>));
         Ok(stream::unfold(state, move |state| {
@@ -282,9 +284,12 @@ impl ScoresSubscription {
                     tokio::time::sleep_until(sent_at + PACE).await;
                 }
                 let submitted = watch.borrow_and_update().clone();
-                let results = scores.results_after(rubric.id, submitted.number).await;
+                let results = {
+                    let (scores, number) = (Arc::clone(&scores), submitted.number);
+                    to_end(async move { scores.results_after(rubric.id, number).await }).await
+                };
                 let event = results.map_err(ApiError::from).and_then(|results| {
-                    may_see_results(viewer.as_ref(), &results.rubric)?;
+                    check_results_visible(viewer.as_ref(), &results.rubric)?;
                     Ok(ScoreSubmitted::new(
                         viewer.as_ref(),
                         submitted.score,
@@ -295,16 +300,6 @@ impl ScoresSubscription {
                 Some((event, next))
             }
         }))
-    }
-}
-
-/// Who may see results: administrators, and everybody when they are public.
-fn may_see_results(viewer: Option<&Viewer>, rubric: &rubric::Model) -> Result<(), ApiError> {
-    match viewer {
-        _ if rubric.is_result_public => Ok(()),
-        Some(viewer) if viewer.is_admin() => Ok(()),
-        Some(_) => Err(ApiError::new(ErrorCode::Forbidden)),
-        None => Err(ApiError::new(ErrorCode::Unauthenticated)),
     }
 }
 
@@ -319,6 +314,8 @@ impl From<ScoreError> for ApiError {
             ScoreError::AlreadySubmitted => Self::new(ErrorCode::AlreadySubmitted),
             ScoreError::EditWindowClosed => Self::new(ErrorCode::EditWindowClosed),
             ScoreError::NoSuchScore => Self::new(ErrorCode::NotFound),
+            ScoreError::ResultsNeedSignIn => Self::new(ErrorCode::Unauthenticated),
+            ScoreError::ResultsForbidden => Self::new(ErrorCode::Forbidden),
             ScoreError::SlugTaken => Self::new(ErrorCode::BadUserInput).with_fields(vec![Fault {
                 path: vec!["input".to_owned(), "slug".to_owned()],
                 rule: Rule::Taken,

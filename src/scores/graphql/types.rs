@@ -18,7 +18,7 @@ use crate::scores::loader::{
 };
 use crate::scores::repository::SummaryFilter;
 use crate::scores::rubric::{GradeDraft, mask};
-use crate::scores::service::{NewScore, Results};
+use crate::scores::service::{NewScore, Results, check_results_visible};
 use crate::scores::statistics::Histogram;
 
 /// Whether a rubric takes scores.
@@ -174,8 +174,8 @@ async fn summarise(
     rubric: &rubric::Model,
     filter: SummaryFilter,
 ) -> Result<ScoreSummary, ApiError> {
-    let is_admin = viewer_opt(ctx)?.is_some_and(Viewer::is_admin);
-    if !rubric.is_result_public && !is_admin {
+    if check_results_visible(viewer_opt(ctx)?, rubric).is_err() {
+        // As one field among others it is not worth a sign-in.
         return Err(ApiError::new(ErrorCode::Forbidden));
     }
     let loader: &DataLoader<ScoreLoader> = service(ctx)?;

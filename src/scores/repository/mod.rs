@@ -3,14 +3,14 @@
 mod counts;
 mod writes;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Order, PaginatorTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
-pub(crate) use self::counts::{Counted, SummaryFilter, count, count_grades, count_totals};
+pub(crate) use self::counts::{Counted, SummaryFilter, count, count_values};
 pub(crate) use self::writes::{
     correct_score, delete_score, find_correction, find_latest_for_update, find_rubric_for_update,
     find_score_for_update, has_scores, insert_correction, insert_rubric, insert_score,
@@ -41,12 +41,14 @@ pub struct ScoreFilter {
 }
 
 impl ScoreFilter {
-    fn select(&self) -> Select<score::Entity> {
-        score::Entity::find().filter(self.condition())
+    fn select(&self, backend: DbBackend) -> Select<score::Entity> {
+        score::Entity::find().filter(self.condition(backend))
     }
 
-    fn condition(&self) -> Condition {
+    fn condition(&self, backend: DbBackend) -> Condition {
         let mut condition = Condition::all();
+        let finds_few =
+            self.owner.is_some() || self.submitted_by.is_some() || self.account_number.is_some();
         if let Some(owner) = self.owner {
             condition = condition.add(score::Column::UserId.eq(owner));
         }
@@ -59,7 +61,11 @@ impl ScoreFilter {
                 .from(rubric::Entity)
                 .and_where(rubric::Column::Slug.eq(searchable(slug)))
                 .take();
-            condition = condition.add(score::Column::RubricId.in_subquery(rubric));
+            let rubric_id = match finds_few {
+                true => rubric_beside_more(backend),
+                false => Expr::col((score::Entity, score::Column::RubricId)),
+            };
+            condition = condition.add(rubric_id.in_subquery(rubric));
         }
         if let Some(number) = &self.account_number {
             condition = condition.add(score::Column::AccountNumber.eq(searchable(number)));
@@ -71,6 +77,15 @@ impl ScoreFilter {
             condition = condition.add(score::Column::SubmittedAt.lt(to));
         }
         condition
+    }
+}
+
+/// The rubric of a score, in a condition beside one that few scores meet. SQLite knows nothing of how many that are, and would
+/// rather look through all scores of the rubric, in order; so there it is kept from using an index for it.
+fn rubric_beside_more(backend: DbBackend) -> SimpleExpr {
+    match backend {
+        DbBackend::Sqlite => Expr::cust("+\"scores\".\"rubric_id\""),
+        _ => Expr::col((score::Entity, score::Column::RubricId)),
     }
 }
 
@@ -136,7 +151,7 @@ pub(crate) async fn find_score(
         ..ScoreFilter::default()
     };
     filter
-        .select()
+        .select(db.get_database_backend())
         .filter(score::Column::Id.eq(id))
         .one(db)
         .await
@@ -148,14 +163,16 @@ pub(crate) async fn list_scores(
     page: &Page<TimeCursor>,
 ) -> Result<Vec<score::Model>, DbErr> {
     let order = (score::Column::SubmittedAt, score::Column::Id);
-    newest_first(filter.select(), order, page).all(db).await
+    newest_first(filter.select(db.get_database_backend()), order, page)
+        .all(db)
+        .await
 }
 
 pub(crate) async fn count_scores(
     db: &impl ConnectionTrait,
     filter: &ScoreFilter,
 ) -> Result<u64, DbErr> {
-    filter.select().count(db).await
+    filter.select(db.get_database_backend()).count(db).await
 }
 
 /// The newest score of one person in each of the rubrics.
@@ -174,7 +191,7 @@ pub(crate) async fn list_latest_of(
         )
         .from(score::Entity)
         .and_where(score::Column::UserId.eq(user_id))
-        .and_where(score::Column::RubricId.is_in(rubric_ids))
+        .and_where(rubric_beside_more(db.get_database_backend()).is_in(rubric_ids))
         .take();
     let newest = Query::select()
         .column("id")
@@ -254,4 +271,32 @@ pub(crate) async fn list_author_names(
         .into_tuple()
         .all(db)
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::QueryTrait;
+    use sea_orm::sea_query::SqliteQueryBuilder;
+
+    use super::*;
+    use crate::platform::db::query_plan;
+    use crate::platform::id::new_id;
+
+    #[tokio::test]
+    async fn a_persons_scores_of_a_rubric_are_found_by_the_person() {
+        let filter = ScoreFilter {
+            owner: Some(new_id()),
+            rubric: Some("default".to_owned()),
+            ..ScoreFilter::default()
+        };
+        let latest = filter
+            .select(DbBackend::Sqlite)
+            .order_by_desc(score::Column::SubmittedAt)
+            .order_by_desc(score::Column::Id)
+            .into_query();
+        let steps = query_plan(&latest.to_string(SqliteQueryBuilder)).await;
+        let is_by_user =
+            |step: &String| step.starts_with("SEARCH scores USING INDEX ix_scores_user_id");
+        assert!(steps.iter().any(is_by_user), "{steps:#?}");
+    }
 }

@@ -1,11 +1,12 @@
 //! SQL of submissions, their corrections, and the rubrics they follow.
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IntoActiveModel,
     QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
+use super::rubric_beside_more;
 use crate::entity::{
     criterion, grade, grade_history, rubric, score, score_correction, score_revision,
 };
@@ -36,7 +37,7 @@ pub(crate) async fn find_latest_for_update(
     (column, value): (score::Column, sea_orm::Value),
 ) -> Result<Option<score::Model>, DbErr> {
     score::Entity::find()
-        .filter(score::Column::RubricId.eq(rubric_id))
+        .filter(rubric_beside_more(tx.get_database_backend()).eq(rubric_id))
         .filter(column.eq(value))
         .order_by_desc(score::Column::SubmittedAt)
         .order_by_desc(score::Column::Id)

@@ -7,9 +7,9 @@ use futures_util::{Stream, StreamExt};
 
 pub use self::types::Task;
 use self::types::{
-    CompleteTasksInput, CompleteTasksPayload, CreateTaskInput, DeleteTaskInput, DeleteTaskPayload,
-    OrderDirection, TaskChange, TaskConnection, TaskFilter, TaskOrder, TaskPayload,
-    UpdateTaskInput,
+    CompleteTasksInput, CompleteTasksPayload, CreateTaskInput, DeleteCompletedTasksPayload,
+    DeleteTaskInput, DeleteTaskPayload, OrderDirection, TaskChange, TaskChangeFeed, TaskConnection,
+    TaskFilter, TaskOrder, TaskPayload, UpdateTaskInput,
 };
 use crate::graphql::context::{service, viewer};
 use crate::graphql::error::{ApiError, ErrorCode};
@@ -86,6 +86,27 @@ impl TasksQuery {
             cursor: Box::new(move |task| encode(&TaskCursor::of(order, task))),
         })
     }
+
+    /// What has changed in the caller's tasks since a sync token, for devices that were away: each task once, as it is now, and
+    /// the id of each that is gone. Ask again with the new token until `hasMore` is false; then the copy is equal. A page that
+    /// was lost is asked for again with the same token. Errors: UNAUTHENTICATED, BAD_USER_INPUT.
+    async fn task_changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The newest `syncToken` that the device has. Absent: everything.")]
+        since: Option<String>,
+        #[graphql(desc = "Number of changes, 0 to 100. Default 20.")] first: Option<i32>,
+    ) -> Result<TaskChangeFeed, ApiError> {
+        let viewer = viewer(ctx)?;
+        let tasks: &TaskService = service(ctx)?;
+        let args = PageArgs {
+            first,
+            ..PageArgs::default()
+        };
+        let page = args.check(*service(ctx)?, |_: &TaskCursor| true)?;
+        let feed = tasks.feed(viewer, since.as_deref(), page.limit).await?;
+        Ok(feed.into())
+    }
 }
 
 async fn find_task(ctx: &Context<'_>, id: &str) -> Result<Option<Task>, ApiError> {
@@ -158,6 +179,21 @@ impl TasksMutation {
             tasks: tasks.into_iter().map(Task).collect(),
         })
     }
+
+    /// Deletes the caller's tasks that are DONE for good, up to 100 a call, those first that were completed first.
+    /// Errors: UNAUTHENTICATED.
+    async fn delete_completed_tasks(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Result<DeleteCompletedTasksPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let tasks: &TaskService = service(ctx)?;
+        let (ids, has_more) = tasks.delete_completed(viewer).await?;
+        Ok(DeleteCompletedTasksPayload {
+            deleted_task_ids: ids.into_iter().map(ID::from).collect(),
+            has_more,
+        })
+    }
 }
 
 /// Subscriptions to tasks.
@@ -166,9 +202,8 @@ pub struct TasksSubscription;
 
 #[Subscription]
 impl TasksSubscription {
-    /// Changes of the caller's own tasks from now on, from any of their devices. Two changes made at the same moment may come in
-    /// either order: the higher `Task.version` is the later. Events are not kept: after a lost connection load `tasks` again. A
-    /// client that falls far behind gets RATE_LIMITED and the end.
+    /// Changes of the caller's own tasks from now on, from any of their devices, in the order in which they were stored. Events are
+    /// not kept: after every connection catch up by `taskChanges`. A client that falls far behind gets RATE_LIMITED and the end.
     /// Errors: UNAUTHENTICATED.
     async fn task_changed(
         &self,

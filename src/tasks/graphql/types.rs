@@ -2,18 +2,25 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::dataloader::DataLoader;
+use async_graphql::{
+    ComplexObject, Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject,
+};
+use uuid::Uuid;
 
 use crate::entity::task;
-use crate::graphql::context::service;
+use crate::graphql::context::{service, viewer};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
 use crate::identity::User;
+use crate::notifications::Notification;
 use crate::platform::patch::Patch;
 use crate::tasks::event::{self, TaskEvent};
 use crate::tasks::filter::{self, OrderField};
+use crate::tasks::loader::{OwnTask, TaskLoader};
 use crate::tasks::service::{NewTask, TaskPatch, TaskService};
+use crate::tasks::sync::Feed;
 
 /// How far a task is.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +115,8 @@ impl Task {
         self.0.due_at.map(Into::into)
     }
 
-    /// When to remind the owner. Null: never.
+    /// When to remind the owner, unless the task is DONE by then: within half a minute a notification is in their inbox, once for
+    /// each time that is set. Null: never.
     async fn remind_at(&self) -> Option<DateTime> {
         self.0.remind_at.map(Into::into)
     }
@@ -143,6 +151,25 @@ impl Task {
     async fn updated_at(&self) -> DateTime {
         self.0.updated_at.into()
     }
+}
+
+#[ComplexObject]
+impl Notification {
+    /// Opaque, for `markNotificationsRead`.
+    pub async fn id(&self) -> ID {
+        self.row_id.into()
+    }
+
+    /// The task that it is about. Null when it was deleted.
+    async fn task(&self, ctx: &Context<'_>) -> Option<Result<Task, ApiError>> {
+        load_own(ctx, self.task_id?).await.transpose()
+    }
+}
+
+async fn load_own(ctx: &Context<'_>, id: Uuid) -> Result<Option<Task>, ApiError> {
+    let owner = viewer(ctx)?.user_id;
+    let loader: &DataLoader<TaskLoader> = service(ctx)?;
+    Ok(loader.load_one(OwnTask { owner, id }).await?.map(Task))
 }
 
 impl From<task::Model> for Task {
@@ -315,6 +342,40 @@ pub(super) struct CompleteTasksPayload {
     pub(super) tasks: Vec<Task>,
 }
 
+/// Which tasks were deleted.
+#[derive(SimpleObject)]
+pub(super) struct DeleteCompletedTasksPayload {
+    /// Ids of the tasks that are gone, at most 100, those first that were completed first.
+    pub(super) deleted_task_ids: Vec<ID>,
+    /// Whether there are more to delete: call again.
+    pub(super) has_more: bool,
+}
+
+/// A part of what has changed.
+#[derive(SimpleObject)]
+pub(super) struct TaskChangeFeed {
+    /// In the order of the changes, each task once a feed: CREATED when the device may not know it yet, however often it changed
+    /// since, UPDATED when it does.
+    changes: Vec<TaskChange>,
+    /// For the next call; opaque, good for 30 days.
+    sync_token: String,
+    /// Whether more has changed already: call again with the new token.
+    has_more: bool,
+    /// The token was too old, or not of this account: drop the local copy, this feed begins anew.
+    is_full_resync: bool,
+}
+
+impl From<Feed> for TaskChangeFeed {
+    fn from(feed: Feed) -> Self {
+        Self {
+            changes: feed.changes.into_iter().map(Into::into).collect(),
+            sync_token: feed.token,
+            has_more: feed.has_more,
+            is_full_resync: feed.is_full_resync,
+        }
+    }
+}
+
 /// What happened to a task.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "event::ChangeKind")]
@@ -334,7 +395,7 @@ pub(super) struct TaskChange {
     kind: ChangeKind,
     /// Id of the task.
     task_id: ID,
-    /// The task right after the change. Null when it was deleted.
+    /// The task right after the change, in `taskChanges` as it is now. Null when it was deleted.
     task: Option<Task>,
 }
 

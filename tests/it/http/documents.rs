@@ -89,6 +89,14 @@ once! {
         }
     }
 
+    async fn the_documents_of_our_own_pages_always_run() {
+        let (app, _folder) = with_manifest("trusted-only", &json!({"a": "{ __typename }"})).await;
+        let variables = json!({"rubric": "default"});
+        let reply = post(&app, json!({"documentId": "wegraph-results", "operationName": "Results", "variables": variables})).await;
+        assert_eq!((reply.code(), &reply.body["errors"][0]["path"]), ("FORBIDDEN", &json!(["rubric", "summary"])));
+        app.stop().await;
+    }
+
     async fn trusted_documents_and_persisted_queries_go_together() {
         let (app, _folder) = with_manifest("trusted-and-apq", &json!({"a": "{ __typename }"})).await;
         assert_eq!(post(&app, json!({"documentId": "a"})).await.data(), &json!({"__typename": "Query"}));

@@ -4,6 +4,7 @@ mod development;
 mod documents;
 mod face;
 mod graphiql;
+mod hang_up;
 mod health;
 mod hostile;
 mod pending;

@@ -66,6 +66,11 @@ const RULES: &[(&str, Rule, &str)] = &[
         Rule::WithObject,
         "criterion count mean median standardDeviation distribution",
     ),
+    (
+        "DeleteCompletedTasksPayload",
+        Rule::WithObject,
+        "deletedTaskIds hasMore",
+    ),
     ("DeleteAccountPayload", Rule::WithObject, "deletedUserId"),
     ("DeleteScorePayload", Rule::WithObject, "deletedScoreId"),
     ("DeleteTaskPayload", Rule::WithObject, "deletedTaskId"),
@@ -88,8 +93,24 @@ const RULES: &[(&str, Rule, &str)] = &[
     (
         "Mutation",
         Rule::SignedIn,
-        "logout revokeSession changePassword updateProfile linkWechat unlinkWechat bindPhoneNumber deleteAccount submitScore createTask updateTask deleteTask completeTasks",
+        "logout revokeSession changePassword updateProfile linkWechat unlinkWechat bindPhoneNumber deleteAccount submitScore createTask updateTask deleteTask completeTasks deleteCompletedTasks markNotificationsRead",
     ),
+    (
+        "MarkNotificationsReadPayload",
+        Rule::WithObject,
+        "readCount",
+    ),
+    (
+        "Notification",
+        Rule::WithObject,
+        "id kind title body task createdAt readAt delivery",
+    ),
+    (
+        "NotificationConnection",
+        Rule::WithObject,
+        "edges nodes pageInfo totalCount",
+    ),
+    ("NotificationEdge", Rule::WithObject, "cursor node"),
     (
         "PageInfo",
         Rule::WithObject,
@@ -101,7 +122,11 @@ const RULES: &[(&str, Rule, &str)] = &[
         "viewer usernameAvailable errorCatalog node rubric rubrics",
     ),
     ("Query", Rule::Admin, "user users auditEvents"),
-    ("Query", Rule::SignedIn, "score scores task tasks"),
+    (
+        "Query",
+        Rule::SignedIn,
+        "score scores task tasks taskChanges",
+    ),
     ("RevokeSessionPayload", Rule::WithObject, "revokedSessionId"),
     ("Rubric", Rule::Results, "summary"),
     (
@@ -148,6 +173,11 @@ const RULES: &[(&str, Rule, &str)] = &[
     ),
     ("TaskChange", Rule::WithObject, "kind taskId task"),
     (
+        "TaskChangeFeed",
+        Rule::WithObject,
+        "changes syncToken hasMore isFullResync",
+    ),
+    (
         "TaskConnection",
         Rule::WithObject,
         "edges nodes pageInfo totalCount",
@@ -157,7 +187,7 @@ const RULES: &[(&str, Rule, &str)] = &[
     ("UpdateProfilePayload", Rule::WithObject, "user"),
     ("UpdateUserPayload", Rule::WithObject, "user"),
     ("User", Rule::OwnerOrAdmin, "email phoneNumber"),
-    ("User", Rule::Owner, "sessions"),
+    ("User", Rule::Owner, "sessions notifications"),
     (
         "User",
         Rule::WithObject,
@@ -211,6 +241,8 @@ fn selection(name: &str) -> String {
     let parts = types[name]
         .iter()
         .map(|(field, ty)| match types.contains_key(ty) {
+            // What hangs on an object as a list of its own shows whether there is anything.
+            true if ty.ends_with("Connection") => format!("{field} {{ nodes {{ __typename }} }}"),
             true => format!("{field} {{ __typename }}"),
             false => field.clone(),
         });
@@ -322,13 +354,20 @@ on_each_database! {
         owner.ask("mutation { updateProfile(input: {email: \"owner@example.com\"}) { user { id } } }").await.data();
         owner.ask("mutation { bindPhoneNumber(input: {code: \"sim-phone13800138000-1\"}) { user { id } } }").await.data();
         let id = |value: &Value| value.as_str().expect("an id").to_owned();
-        let task = id(&owner.ask("mutation { createTask(input: {title: \"Findme\", tags: [\"findme\"]}) { task { id } } }").await.data()["createTask"]["task"]["id"]);
+        let task = id(&owner.ask("mutation { createTask(input: {title: \"Findme\", tags: [\"findme\"], remindAt: \"2026-01-01T00:00:00Z\"}) { task { id } } }").await.data()["createTask"]["task"]["id"]);
         let score = owner.ask("mutation { submitScore(input: {accountNumber: \"13912345678\", grades: [
             {criterion: \"grade1\", grade: 5}, {criterion: \"grade2\", grade: 4}, {criterion: \"grade3\", grade: 3}]}) { score { id } } }").await;
         let score = id(&score.data()["submitScore"]["score"]["id"]);
         let session = id(&owner.ask("{ viewer { sessions { id } } }").await.data()["viewer"]["sessions"][0]["id"]);
         let event = admin.run("query($id: ID!) { auditEvents(filter: {userId: $id}) { nodes { id } } }", json!({"id": owner.user_id})).await;
         let event = id(&event.data()["auditEvents"]["nodes"][0]["id"]);
+        let notification = loop {
+            let inbox = owner.ask("{ viewer { notifications { nodes { id } } } }").await;
+            if let Some(first) = inbox.data()["viewer"]["notifications"]["nodes"].get(0) {
+                break id(&first["id"]);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        };
         let user = owner.user_id.clone();
         // Type, id, the paths to it with their callers who get there.
         const MINE: &[Role] = &[Role::Owner];
@@ -371,6 +410,14 @@ on_each_database! {
                 ("users { nodes { sessions { F } } }".to_owned(), &[]),
                 (format!("score(id: \"{score}\") {{ submittedBy {{ sessions {{ F }} }} }}"), mine),
             ]),
+            ("Notification", &notification, vec![
+                ("viewer { notifications { nodes { F } } }".to_owned(), mine),
+                ("viewer { notifications(isRead: false) { edges { node { F } } } }".to_owned(), mine),
+                (format!("node(id: \"{notification}\") {{ ... on Notification {{ F }} }}"), mine),
+                (format!("user(id: \"{user}\") {{ notifications {{ nodes {{ F }} }} }}"), &[]),
+                ("users { nodes { notifications { nodes { F } } } }".to_owned(), &[]),
+                (format!("score(id: \"{score}\") {{ submittedBy {{ notifications {{ nodes {{ F }} }} }} }}"), mine),
+            ]),
             ("AuditEvent", &event, vec![
                 (format!("node(id: \"{event}\") {{ ... on AuditEvent {{ F }} }}"), boss),
                 ("auditEvents { nodes { F } }".to_owned(), boss),
@@ -402,7 +449,10 @@ on_each_database! {
                         for field in fields()[*name].keys() {
                             match rules()[&(*name, field.as_str())] {
                                 Rule::OwnerOrAdmin => assert!(!found[field].is_null(), "{field}: {context}"),
-                                Rule::Owner => assert_eq!(found[field] != json!([]), role == Role::Owner, "{field}: {context}"),
+                                Rule::Owner => {
+                                    let is_empty = found[field] == json!([]) || found[field]["nodes"] == json!([]);
+                                    assert_eq!(!is_empty, role == Role::Owner, "{field}: {context}");
+                                }
                                 _ => {}
                             }
                         }

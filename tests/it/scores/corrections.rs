@@ -1,9 +1,16 @@
 //! How often one may submit, and how long one may correct.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use chrono::TimeDelta;
-use sea_orm::{EntityTrait, PaginatorTrait};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use wegraph::entity::{grade_history, score, score_revision};
+use wegraph::platform::clock::Clock;
+use wegraph::platform::id::parse_id;
 
 use super::{graded, make_rubric, submit, try_submit, update_rubric};
 use crate::harness::{TestApp, on_each_database};
@@ -83,12 +90,14 @@ on_each_database! {
         let first = submit(&mei, with_id(one, graded("r", "12345", 1, 1))).await;
         let corrected = submit(&mei, with_id(two, graded("r", "12345", 2, 2))).await;
         assert_eq!((&first["id"], &corrected["id"]), (&json!(one), &json!(one)));
-        update_rubric(&admin, json!({"id": rubric["id"], "state": "CLOSED"})).await.data();
-        for (id, a) in [(one, 1), (two, 2)] {
-            let again = submit(&mei, with_id(id, graded("r", "12345", a, a))).await;
-            assert_eq!((&again["id"], &again["total"]), (&json!(one), &corrected["total"]), "the score as it is now");
-            assert_eq!(try_submit(&mei, with_id(id, graded("r", "12345", 9, 1))).await.code(), "CONFLICT");
-            assert_eq!(try_submit(&lin, with_id(id, graded("r", "12345", a, a))).await.code(), "CONFLICT");
+        for (state, refusal) in [("OPEN", "CONFLICT"), ("CLOSED", "RUBRIC_NOT_OPEN")] {
+            update_rubric(&admin, json!({"id": rubric["id"], "state": state})).await.data();
+            for (id, a) in [(one, 1), (two, 2)] {
+                let again = submit(&mei, with_id(id, graded("r", "12345", a, a))).await;
+                assert_eq!((&again["id"], &again["total"]), (&json!(one), &corrected["total"]), "the score as it is now");
+                assert_eq!(try_submit(&mei, with_id(id, graded("r", "12345", 9, 1))).await.code(), refusal);
+                assert_eq!(try_submit(&lin, with_id(id, graded("r", "12345", a, a))).await.code(), refusal);
+            }
         }
         assert_eq!(try_submit(&mei, graded("r", "12345", 1, 1)).await.code(), "RUBRIC_NOT_OPEN", "before the policy");
         assert_eq!(score_revision::Entity::find().count(app.db.read()).await.expect("a count"), 1);
@@ -141,5 +150,81 @@ on_each_database! {
         mei.ask("mutation { deleteAccount(input: {}) { deletedUserId } }").await.data();
         let mei = app.user("mei").await;
         assert_eq!(try_submit(&mei, graded("r", "12345", 2, 2)).await.code(), "ALREADY_SUBMITTED");
+    }
+
+    async fn a_submission_that_waits_until_the_rubric_closes_comes_too_late(app) {
+        let (admin, mei) = (app.admin("boss").await, app.user("mei").await);
+        let at = (app.clock.now() + TimeDelta::seconds(60)).utc().to_rfc3339();
+        make_rubric(&admin, "r", json!({"closesAt": at, "editWindowMinutes": 60})).await;
+        let stored = submit(&mei, graded("r", "12345", 1, 1)).await;
+        let id = parse_id(stored["id"].as_str().expect("an id")).expect("an id");
+        // Somebody holds the score; on SQLite, the writer.
+        let (held, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let holder = {
+            let (db, held, release) = (app.db.clone(), held.clone(), release.clone());
+            tokio::spawn(async move {
+                db.write(move |tx| {
+                    let (held, release) = (held.clone(), release.clone());
+                    Box::pin(async move {
+                        let same = Expr::col(score::Column::Revision);
+                        score::Entity::update_many().col_expr(score::Column::Revision, same).filter(score::Column::Id.eq(id)).exec(tx).await?;
+                        held.notify_one();
+                        release.notified().await;
+                        Ok::<_, DbErr>(())
+                    })
+                }).await
+            })
+        };
+        held.notified().await;
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            app.advance(TimeDelta::seconds(61));
+            release.notify_one();
+        };
+        let (reply, ()) = tokio::join!(try_submit(&mei, graded("r", "12345", 9, 5)), later);
+        assert_eq!(reply.code(), "RUBRIC_NOT_OPEN");
+        holder.await.expect("no panic").expect("it ends");
+        let reply = admin.run("query($id: ID!) { score(id: $id) { total } }", json!({"id": stored["id"]})).await;
+        assert_eq!(reply.data()["score"]["total"], stored["total"], "nothing of it was stored");
+    }
+
+    async fn policies_may_change_to_and_fro(app) {
+        let (admin, mei, lin) = (app.admin("boss").await, app.user("mei").await, app.user("lin").await);
+        let rubric = make_rubric(&admin, "r", json!({"submissionPolicy": "ONCE_PER_ACCOUNT", "editWindowMinutes": 10})).await;
+        let change = async |policy: &str| {
+            update_rubric(&admin, json!({"id": rubric["id"], "submissionPolicy": policy})).await.data();
+        };
+        let first = submit(&mei, graded("r", "70001", 1, 1)).await;
+        change("ONCE_PER_USER").await;
+        let moved = submit(&mei, graded("r", "70002", 2, 2)).await;
+        assert_eq!((&moved["id"], &moved["accountNumber"]), (&first["id"], &json!("70002")));
+        change("ONCE_PER_ACCOUNT").await;
+        let free = submit(&lin, graded("r", "70001", 3, 3)).await;
+        assert_eq!(free["accountNumber"], "70001");
+        assert_eq!(try_submit(&lin, graded("r", "70002", 3, 3)).await.code(), "ALREADY_SUBMITTED");
+        change("UNLIMITED").await;
+        submit(&lin, graded("r", "70001", 4, 4)).await;
+        for policy in ["ONCE_PER_USER", "ONCE_PER_ACCOUNT", "ONCE_PER_USER"] {
+            change(policy).await;
+            // Each corrects what is theirs, by whichever rule.
+            submit(&mei, graded("r", "70002", 5, 5)).await;
+            submit(&lin, graded("r", "70001", 5, 5)).await;
+        }
+        assert_eq!(count(app).await, 3);
+    }
+
+    async fn a_closed_rubric_says_so_before_anything_else(app) {
+        let (admin, mei, lin) = (app.admin("boss").await, app.user("mei").await, app.user("lin").await);
+        let rubric = make_rubric(&admin, "r", json!({"submissionPolicy": "UNLIMITED"})).await;
+        let mut input = graded("r", "12345", 1, 1);
+        input["id"] = json!("01890000-0000-7000-8000-000000000001");
+        let stored = submit(&mei, input.clone()).await;
+        update_rubric(&admin, json!({"id": rubric["id"], "state": "CLOSED"})).await.data();
+        assert_eq!(submit(&mei, input.clone()).await["id"], stored["id"]);
+        assert_eq!(try_submit(&lin, input.clone()).await.code(), "RUBRIC_NOT_OPEN");
+        input["grades"][0]["grade"] = json!(2);
+        assert_eq!(try_submit(&mei, input.clone()).await.code(), "RUBRIC_NOT_OPEN");
+        input["id"] = json!("x");
+        assert_eq!(try_submit(&mei, input).await.code(), "RUBRIC_NOT_OPEN");
     }
 }

@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use super::{graded, make_rubric, submit, update_rubric};
 use crate::harness::{Client, TestApp, on_each_database};
@@ -65,6 +67,44 @@ on_each_database! {
         let most = began.elapsed().as_millis() / 500 + 2;
         assert!(events <= most, "{events} events in {:?}", began.elapsed());
         assert!(began.elapsed() < Duration::from_secs(20), "the burst is over long before");
+    }
+
+    async fn a_client_that_hangs_up_takes_no_event_away(app) {
+        let (admin, mei) = (app.admin("boss").await, app.user("mei").await);
+        make_rubric(&admin, "r", json!({"submissionPolicy": "UNLIMITED"})).await;
+        let mut socket = socket(app, Some(&admin)).await;
+        let query = "mutation($i: SubmitScoreInput!) { submitScore(input: $i) { message } }";
+        let body = json!({"query": query, "variables": {"i": graded("r", "12345", 1, 1)}}).to_string();
+        let address = app.base_url.trim_start_matches("http://");
+        for wait in 0..20 {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            let head = format!(
+                "POST /graphql HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                mei.token(), body.len()
+            );
+            stream.write_all(format!("{head}{body}").as_bytes()).await.expect("the request is sent");
+            // Now before the commit, now after it.
+            tokio::time::sleep(Duration::from_micros(wait * 500)).await;
+        }
+        // Some were let go of before the server had read them.
+        let stored = async || {
+            let reply = admin.ask("{ rubric(slug: \"r\") { summary { count } } }").await;
+            reply.data()["rubric"]["summary"]["count"].as_u64().expect("a number")
+        };
+        let mut count = stored().await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let later = stored().await;
+            if later == count {
+                break;
+            }
+            count = later;
+        }
+        assert!(count > 0);
+        let last = async {
+            while event(&socket.next().await.expect("an event"))["summary"]["count"] != count {}
+        };
+        tokio::time::timeout(Duration::from_secs(10), last).await.expect("the last of them is told");
     }
 
     async fn whoever_may_not_see_results_gets_none(app) {

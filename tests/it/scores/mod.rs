@@ -4,6 +4,7 @@ mod list_scores;
 mod live;
 mod manage_rubrics;
 mod results;
+mod results_page;
 mod rubric;
 mod submit_score;
 

@@ -9,7 +9,7 @@ use wegraph::entity::{criterion, grade, score};
 use wegraph::platform::clock::Clock;
 
 use super::{graded, make_rubric, submit, update_rubric};
-use crate::harness::{Client, TestApp, on_each_database};
+use crate::harness::{Client, Engine, TestApp, on_each_database};
 
 const SUMMARY: &str = "count total median criteria { criterion { key } count mean median standardDeviation distribution { grade count } }";
 
@@ -190,6 +190,7 @@ on_each_database! {
             admin.ask(&query).await.data();
             app.db.statements() - before
         };
+        submit(&admin, super::a_score()).await;
         admin.ask(&query).await.data();
         let one = cost().await;
         for n in 0..9 {
@@ -198,6 +199,8 @@ on_each_database! {
             submit(&admin, graded(&slug, "12345", 1, 1)).await;
         }
         assert_eq!(cost().await, one);
-        assert_eq!(one, 7, "rubrics, newest scores, criteria, and two for each filter");
+        // MySQL is asked first which grades there are.
+        let more = u64::from(app.engine == Engine::Mysql);
+        assert_eq!(one, 5 + more, "rubrics, newest scores, criteria, and one for each filter");
     }
 }

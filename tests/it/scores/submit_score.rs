@@ -107,10 +107,16 @@ on_each_database! {
         }
         let mut other = input.clone();
         other["grades"][0]["grade"] = json!(1);
-        for (client, input) in [(&lin, &other), (&mei, &input)] {
-            let reply = try_submit(client, input.clone()).await;
-            assert_eq!(reply.code(), "CONFLICT");
-            assert!(reply.message().starts_with("数据提交失败"));
+        for (state, refusal) in [(RubricState::Closed, "RUBRIC_NOT_OPEN"), (RubricState::Open, "CONFLICT")] {
+            match state {
+                RubricState::Open => app.change_default_rubric(|rubric| rubric.state = Set(RubricState::Open)).await,
+                _ => app.change_default_rubric(|rubric| rubric.state = Set(RubricState::Closed)).await,
+            }
+            for (client, input) in [(&lin, &other), (&mei, &input)] {
+                let reply = try_submit(client, input.clone()).await;
+                assert_eq!(reply.code(), refusal);
+                assert!(reply.message().starts_with("数据提交失败"));
+            }
         }
         input["id"] = json!("nonsense");
         assert_eq!(try_submit(&lin, input).await.faults(), ["input.id MALFORMED"]);

@@ -45,6 +45,8 @@ async fn insert_many(app: &TestApp, owner: &Client, count: usize) {
                 creation_digest: String::new(),
                 created_at: at(97),
                 updated_at: at(61),
+                created_seq: 1,
+                change_seq: 1,
             }
             .into_active_model()
             .reset_all()

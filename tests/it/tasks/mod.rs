@@ -3,6 +3,8 @@ mod create_task;
 mod delete_task;
 mod isolation;
 mod list_tasks;
+mod reminders;
+mod sync;
 mod update_task;
 
 use serde_json::{Value, json};

@@ -1,12 +1,23 @@
 //! SQL of tasks. Every row is found through its owner, but for [`find_any`].
 
+mod reminders;
+mod sync;
+
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
+pub(crate) use self::reminders::{
+    delete_pending_reminders, insert_reminder, list_due_reminders, list_tasks_of_batch,
+    take_reminders,
+};
+pub(crate) use self::sync::{
+    delete_tombstones, insert_tombstones, list_changed, list_old_tombstones, list_tombstones,
+    newest_change, next_change,
+};
 use crate::entity::task::{self, TaskStatus};
 use crate::graphql::pagination::Page;
 use crate::platform::clock::Timestamp;
@@ -23,18 +34,27 @@ pub(crate) async fn find(
         .await
 }
 
+pub(crate) async fn list_by_id(
+    db: &impl ConnectionTrait,
+    owner: Uuid,
+    ids: Vec<Uuid>,
+) -> Result<Vec<task::Model>, DbErr> {
+    these(owner, ids).all(db).await
+}
+
 /// Reads tasks and locks them until the transaction ends; SQLite has one writer and needs no lock.
 pub(crate) async fn list_for_update(
     tx: &impl ConnectionTrait,
     owner: Uuid,
     ids: Vec<Uuid>,
 ) -> Result<Vec<task::Model>, DbErr> {
+    these(owner, ids).lock_exclusive().all(tx).await
+}
+
+fn these(owner: Uuid, ids: Vec<Uuid>) -> Select<task::Entity> {
     task::Entity::find()
         .filter(task::Column::OwnerId.eq(owner))
         .filter(task::Column::Id.is_in(ids))
-        .lock_exclusive()
-        .all(tx)
-        .await
 }
 
 /// A task by its id, whoever's it is: to recognise a repeated creation.
@@ -93,12 +113,14 @@ pub(crate) async fn complete(
     tx: &impl ConnectionTrait,
     owner: Uuid,
     ids: Vec<Uuid>,
+    change_seq: i64,
     now: Timestamp,
 ) -> Result<(), DbErr> {
     task::Entity::update_many()
         .col_expr(task::Column::Status, Expr::value(TaskStatus::Done))
         .col_expr(task::Column::CompletedAt, Expr::value(now))
         .col_expr(task::Column::UpdatedAt, Expr::value(now))
+        .col_expr(task::Column::ChangeSeq, Expr::value(change_seq))
         .col_expr(
             task::Column::Version,
             Expr::col(task::Column::Version).add(1),
@@ -110,16 +132,35 @@ pub(crate) async fn complete(
         .map(drop)
 }
 
-/// Whether there was a task to delete.
-pub(crate) async fn delete(
-    db: &impl ConnectionTrait,
+/// The tasks that are done, those first that were completed first, locked until the transaction ends.
+pub(crate) async fn list_done_for_update(
+    tx: &impl ConnectionTrait,
     owner: Uuid,
-    id: Uuid,
-) -> Result<bool, DbErr> {
-    let result = task::Entity::delete_many()
+    limit: u64,
+) -> Result<Vec<Uuid>, DbErr> {
+    task::Entity::find()
+        .select_only()
+        .column(task::Column::Id)
         .filter(task::Column::OwnerId.eq(owner))
-        .filter(task::Column::Id.eq(id))
-        .exec(db)
-        .await?;
-    Ok(result.rows_affected > 0)
+        .filter(task::Column::Status.eq(TaskStatus::Done))
+        .order_by_asc(task::Column::CompletedAt)
+        .order_by_asc(task::Column::Id)
+        .limit(limit)
+        .lock_exclusive()
+        .into_tuple()
+        .all(tx)
+        .await
+}
+
+pub(crate) async fn delete(
+    tx: &impl ConnectionTrait,
+    owner: Uuid,
+    ids: Vec<Uuid>,
+) -> Result<(), DbErr> {
+    task::Entity::delete_many()
+        .filter(task::Column::OwnerId.eq(owner))
+        .filter(task::Column::Id.is_in(ids))
+        .exec(tx)
+        .await
+        .map(drop)
 }

@@ -1,0 +1,95 @@
+//! Rules of notifications: one method a use case.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::entity::notification;
+use crate::graphql::keyset::TimeCursor;
+use crate::graphql::pagination::{Page, Slice};
+use crate::notifications::error::NotificationError;
+use crate::notifications::repository;
+use crate::platform::clock::Clock;
+use crate::platform::db::Database;
+use crate::platform::fault::{Faults, Rule};
+use crate::platform::id::parse_id;
+use crate::platform::viewer::Viewer;
+
+/// Most notifications that one call names.
+const IDS_MAX: usize = 100;
+
+/// The inboxes.
+pub struct NotificationService {
+    db: Arc<Database>,
+    clock: Arc<dyn Clock>,
+}
+
+impl NotificationService {
+    /// The service for one server.
+    pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
+        Self { db, clock }
+    }
+
+    /// A notification of the caller.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn find(
+        &self,
+        viewer: &Viewer,
+        id: Uuid,
+    ) -> Result<Option<notification::Model>, NotificationError> {
+        Ok(repository::find(self.db.read(), viewer.user_id, id).await?)
+    }
+
+    /// A page of the caller's notifications, newest first.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub(crate) async fn list(
+        &self,
+        viewer: &Viewer,
+        is_read: Option<bool>,
+        page: &Page<TimeCursor>,
+    ) -> Result<Slice<notification::Model>, NotificationError> {
+        let rows = repository::list(self.db.read(), viewer.user_id, is_read, page).await?;
+        Ok(page.slice(rows))
+    }
+
+    /// How many of the caller's notifications match.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub(crate) async fn count(
+        &self,
+        viewer: &Viewer,
+        is_read: Option<bool>,
+    ) -> Result<u64, NotificationError> {
+        Ok(repository::count(self.db.read(), viewer.user_id, is_read).await?)
+    }
+
+    /// Marks the caller's notifications of these ids, or all, as read; how many were unread. Ids of others count as none.
+    ///
+    /// # Errors
+    /// `Invalid` for more than 100 ids.
+    pub async fn mark_read(
+        &self,
+        viewer: &Viewer,
+        ids: Option<Vec<String>>,
+    ) -> Result<u64, NotificationError> {
+        if ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
+            let mut faults = Faults::under(&["input"]);
+            faults.add(&["ids"], Rule::TooLong { max: IDS_MAX });
+            return Err(faults.into());
+        }
+        let ids: Option<Vec<Uuid>> =
+            ids.map(|ids| ids.iter().filter_map(|id| parse_id(id)).collect());
+        let (user, now) = (viewer.user_id, self.clock.now());
+        self.db
+            .write(move |tx| {
+                let ids = ids.clone();
+                Box::pin(async move { Ok(repository::mark_read(tx, user, ids, now).await?) })
+            })
+            .await
+    }
+}
