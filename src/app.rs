@@ -20,7 +20,7 @@ use crate::http::router::{self, AppState};
 use crate::http::server;
 use crate::http::websocket::Sockets;
 use crate::identity::IdentityService;
-use crate::notifications::NotificationService;
+use crate::notifications::{NotificationService, Notifier};
 use crate::platform::clock::Clock;
 use crate::platform::config::{Config, DatabaseConfig, HttpConfig};
 use crate::platform::db::{Database, is_missing_file, lock_schema, unless_locked};
@@ -35,6 +35,8 @@ pub struct App {
     pub db: Arc<Database>,
     /// Accounts, for the command line.
     pub identity: Arc<IdentityService>,
+    /// Inboxes and messages.
+    pub notifications: Arc<NotificationService>,
     sockets: Sockets,
     http: HttpConfig,
     router: Router,
@@ -52,15 +54,26 @@ impl App {
             &config.wechat,
             Arc::clone(&clock),
         );
-        let identity = IdentityService::new(Arc::clone(&db), Arc::clone(&clock), wechat, config)?;
+        let identity =
+            IdentityService::new(Arc::clone(&db), Arc::clone(&clock), wechat.clone(), config)?;
         let identity = Arc::new(identity);
         let scores = Arc::new(ScoreService::new(Arc::clone(&db), Arc::clone(&clock)));
+        let notifications = Arc::new(NotificationService::new(
+            Arc::clone(&db),
+            Arc::clone(&clock),
+            wechat,
+            config,
+        ));
         let schema = schema::build(Services {
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
             scores: Arc::clone(&scores),
-            tasks: Arc::new(TaskService::new(Arc::clone(&db), Arc::clone(&clock))),
-            notifications: Arc::new(NotificationService::new(Arc::clone(&db), clock)),
+            tasks: Arc::new(TaskService::new(
+                Arc::clone(&db),
+                clock,
+                Notifier::new(&config.wechat),
+            )),
+            notifications: Arc::clone(&notifications),
             pages: config.graphql.pages,
         });
         let endpoint =
@@ -80,6 +93,7 @@ impl App {
         Ok(Self {
             db,
             identity,
+            notifications,
             sockets,
             http: config.http.clone(),
             router,
@@ -113,6 +127,7 @@ impl App {
         };
         let serving = server::serve(self.router, listener, &self.http, stop, SHUTDOWN_GRACE);
         tokio::join!(serving, farewell);
+        self.notifications.stop().await;
         self.db.close().await?;
         Ok(())
     }

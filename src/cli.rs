@@ -31,6 +31,8 @@ const DEV_SECRET: &str = "data/dev-secret";
 /// What `wegraph dev` calls its mini-program unless the settings say otherwise.
 const DEV_APP_ID: &str = "wx0000000000000000";
 const DEV_APP_SECRET: &str = "simulated-app-secret";
+/// A template that the simulated platform knows.
+const DEV_TEMPLATE_ID: &str = "sim-task-reminder";
 
 /// A GraphQL backend for WeChat mini-programs.
 #[derive(Debug, Parser)]
@@ -197,6 +199,10 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
         settings.set("wechat.app_secret", DEV_APP_SECRET.to_owned(), "dev");
     }
     let is_simulated = !settings.is_set("wechat.base_url");
+    if is_simulated && !settings.is_set("wechat.reminder_template_id") {
+        let template = DEV_TEMPLATE_ID.to_owned();
+        settings.set("wechat.reminder_template_id", template, "dev");
+    }
     let mut config = settings.check(Purpose::Dev)?;
     telemetry::init(&config.log)?;
     if is_simulated {

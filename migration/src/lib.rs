@@ -17,6 +17,7 @@ mod m20261121_000006_complete_scores;
 mod m20261121_000007_index_results;
 mod m20261121_000008_sync_tasks;
 mod m20261121_000009_create_notifications;
+mod m20261121_000010_create_messages;
 
 /// Applies and undoes the migrations, in the order listed here.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_index_results::Migration),
             Box::new(m20261121_000008_sync_tasks::Migration),
             Box::new(m20261121_000009_create_notifications::Migration),
+            Box::new(m20261121_000010_create_messages::Migration),
         ]
     }
 }

@@ -11,6 +11,15 @@ pub enum NotificationError {
     /// The input breaks its rules.
     #[error("the input is not valid")]
     Invalid(Faults),
+    /// The id was used for another answer.
+    #[error("the id was used before")]
+    IdConflict,
+    /// The account was deleted meanwhile.
+    #[error("the owner is gone")]
+    OwnerGone,
+    /// The input has no JSON form to make a digest of.
+    #[error(transparent)]
+    Digest(#[from] serde_json::Error),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -26,7 +35,7 @@ impl WriteError for NotificationError {
     fn database(&self) -> Option<&DbErr> {
         match self {
             Self::Database(error) => Some(error),
-            Self::Invalid(_) => None,
+            _ => None,
         }
     }
 }

@@ -5,10 +5,11 @@ use uuid::Uuid;
 
 use crate::entity::notification;
 use crate::graphql::context::{service, viewer};
-use crate::graphql::error::ApiError;
+use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{Page, PageArgs, Slice, encode, relay_connection};
 use crate::graphql::scalars::DateTime;
+use crate::notifications::consent::{ConsentAnswer, Credit};
 use crate::notifications::error::NotificationError;
 use crate::notifications::service::NotificationService;
 
@@ -129,6 +130,58 @@ pub(super) struct MarkNotificationsReadPayload {
     read_count: i32,
 }
 
+/// How many messages of a template the person may still be sent.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct SubscribeCredit {
+    /// The template, as `wx.requestSubscribeMessage` takes it.
+    template_id: String,
+    /// Messages that they agreed to and that were not sent yet.
+    remaining: i32,
+}
+
+impl From<Credit> for SubscribeCredit {
+    fn from(credit: Credit) -> Self {
+        Self {
+            template_id: credit.template_id,
+            remaining: credit.remaining,
+        }
+    }
+}
+
+impl SubscribeCredit {
+    /// Those of the caller for `User.subscribeCredits`.
+    pub(crate) async fn load(ctx: &Context<'_>) -> Result<Vec<Self>, ApiError> {
+        let (viewer, notifications): (_, &NotificationService) = (viewer(ctx)?, service(ctx)?);
+        let credits = notifications.credits(viewer).await?;
+        Ok(credits.into_iter().map(Into::into).collect())
+    }
+}
+
+/// The answer of `wx.requestSubscribeMessage`.
+#[derive(InputObject)]
+pub(super) struct RecordSubscribeConsentInput {
+    /// A UUID made by the client, so that a retry does not count twice.
+    id: ID,
+    /// At most 5, one for each template.
+    answers: Vec<SubscribeAnswerInput>,
+}
+
+/// What the person answered for one template.
+#[derive(InputObject)]
+pub(super) struct SubscribeAnswerInput {
+    /// One of those that `User.subscribeCredits` lists.
+    template_id: String,
+    /// Whether the answer was `accept`; any other changes nothing.
+    accepted: bool,
+}
+
+/// What the person may be sent now.
+#[derive(SimpleObject)]
+pub(super) struct RecordSubscribeConsentPayload {
+    /// As `User.subscribeCredits`.
+    credits: Vec<SubscribeCredit>,
+}
+
 /// Mutations of notifications.
 #[derive(Debug, Default)]
 pub struct NotificationsMutation;
@@ -150,12 +203,36 @@ impl NotificationsMutation {
             read_count: i32::try_from(count).unwrap_or(i32::MAX),
         })
     }
+
+    /// Counts what the person answered in `wx.requestSubscribeMessage`: each accept allows one message of the template, for as long
+    /// as it takes; at most 1,000 are kept. The same id with equal answers counts once. Errors: UNAUTHENTICATED, BAD_USER_INPUT,
+    /// CONFLICT when the id was used for other answers.
+    async fn record_subscribe_consent(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What was answered.")] input: RecordSubscribeConsentInput,
+    ) -> Result<RecordSubscribeConsentPayload, ApiError> {
+        let (viewer, notifications): (_, &NotificationService) = (viewer(ctx)?, service(ctx)?);
+        let answers = input.answers.into_iter().map(|answer| ConsentAnswer {
+            template_id: answer.template_id,
+            is_accepted: answer.accepted,
+        });
+        let credits = notifications
+            .record_consent(viewer, &input.id, answers.collect())
+            .await?;
+        Ok(RecordSubscribeConsentPayload {
+            credits: credits.into_iter().map(Into::into).collect(),
+        })
+    }
 }
 
 impl From<NotificationError> for ApiError {
     fn from(error: NotificationError) -> Self {
         match error {
             NotificationError::Invalid(faults) => faults.into(),
+            NotificationError::IdConflict => Self::new(ErrorCode::Conflict),
+            NotificationError::OwnerGone => Self::new(ErrorCode::TokenRevoked),
+            NotificationError::Digest(_) => Self::internal(error),
             NotificationError::Database(error) => error.into(),
         }
     }

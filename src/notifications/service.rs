@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::clients::wechat::WechatClient;
 use crate::entity::notification;
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{Page, Slice};
 use crate::notifications::error::NotificationError;
-use crate::notifications::repository;
+use crate::notifications::notice::Notifier;
+use crate::notifications::outbox::{Outbox, SENDERS};
+use crate::notifications::{housekeeping, repository};
 use crate::platform::clock::Clock;
+use crate::platform::config::Config;
 use crate::platform::db::Database;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::id::parse_id;
@@ -20,14 +26,55 @@ const IDS_MAX: usize = 100;
 
 /// The inboxes.
 pub struct NotificationService {
-    db: Arc<Database>,
-    clock: Arc<dyn Clock>,
+    pub(super) db: Arc<Database>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) notifier: Notifier,
+    retention: TimeDelta,
+    senders: Arc<Semaphore>,
 }
 
 impl NotificationService {
     /// The service for one server.
-    pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock }
+    pub fn new(
+        db: Arc<Database>,
+        clock: Arc<dyn Clock>,
+        wechat: WechatClient,
+        config: &Config,
+    ) -> Self {
+        let senders = Arc::new(Semaphore::new(SENDERS as usize));
+        let outbox = Outbox {
+            db: Arc::downgrade(&db),
+            clock: Arc::clone(&clock),
+            wechat,
+            permits: Arc::clone(&senders),
+        };
+        tokio::spawn(outbox.run());
+        let retention =
+            TimeDelta::from_std(config.notifications.retention).unwrap_or(TimeDelta::MAX);
+        let (weak, clock_of_cleaner) = (Arc::downgrade(&db), Arc::clone(&clock));
+        tokio::spawn(housekeeping::run(weak, clock_of_cleaner, retention));
+        Self {
+            db,
+            clock,
+            notifier: Notifier::new(&config.wechat),
+            retention,
+            senders,
+        }
+    }
+
+    /// Waits for the messages that are being sent, and sends no more.
+    pub async fn stop(&self) {
+        // Fails only when it was closed before.
+        drop(self.senders.acquire_many(SENDERS).await);
+        self.senders.close();
+    }
+
+    /// Deletes old notifications, as the server does every hour.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn clean_up(&self) -> Result<(), sea_orm::DbErr> {
+        housekeeping::clean(&self.db, self.clock.as_ref(), self.retention).await
     }
 
     /// A notification of the caller.

@@ -1,4 +1,4 @@
-//! The WeChat platform as far as this server uses it: code2Session, stable_token, getuserphonenumber.
+//! The WeChat platform as far as this server uses it: code2Session, stable_token, getuserphonenumber, subscribe messages.
 //!
 //! Answers as the real one does: failures with HTTP 200, JSON labelled text/plain, no `errcode` on success, messages that
 //! end in a changing rid. Codes work once and for five minutes.
@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
+use super::message::{self, Messages};
 use crate::platform::clock::{Clock, Timestamp};
 
 /// How long a code can be exchanged.
@@ -47,6 +48,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     apps: Vec<App>,
     state: Mutex<Book>,
+    messages: Mutex<Messages>,
 }
 
 /// A mini-program that the platform knows.
@@ -65,6 +67,8 @@ struct Book {
     tokens: HashMap<String, Tokens>,
     tokens_made: u64,
     exchanges: u64,
+    /// People who signed in, by AppID and openid.
+    people: HashSet<(String, String)>,
     has_unionids: bool,
     /// The fault that every call meets.
     outage: Option<String>,
@@ -142,11 +146,13 @@ impl WechatSimulator {
                 })
                 .collect(),
             state: Mutex::default(),
+            messages: Mutex::default(),
         }));
         let router = Router::new()
             .route("/sns/jscode2session", get(code_to_session))
             .route("/cgi-bin/stable_token", post(stable_token))
             .route("/wxa/business/getuserphonenumber", post(phone_number))
+            .route("/cgi-bin/message/subscribe/send", post(message::send))
             .with_state(this.clone());
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -317,7 +323,7 @@ impl WechatSimulator {
     }
 
     /// The app of an access token; the errcode for one that does not work.
-    fn check_token(&self, given: Option<&str>) -> Result<String, i64> {
+    pub(super) fn check_token(&self, given: Option<&str>) -> Result<String, i64> {
         let now = self.0.clock.now();
         let book = self.book();
         let given = given.ok_or(41001)?;
@@ -336,7 +342,17 @@ impl WechatSimulator {
         Err(40001)
     }
 
-    fn outage(&self) -> Option<Reply> {
+    /// Whether the person has signed in to the mini-program.
+    pub(super) fn knows(&self, app_id: &str, openid: &str) -> bool {
+        let key = (app_id.to_owned(), openid.to_owned());
+        self.book().people.contains(&key)
+    }
+
+    pub(super) fn messages_lock(&self) -> &Mutex<Messages> {
+        &self.0.messages
+    }
+
+    pub(super) fn outage(&self) -> Option<Reply> {
         self.book().outage.clone().map(Reply::Fault)
     }
 }
@@ -368,22 +384,30 @@ fn wish(code: &str) -> Option<Wish<'_>> {
     Some(Wish::SignIn(person))
 }
 
-enum Reply {
+pub(super) enum Reply {
     Json(Value),
     Errcode(i64),
     Fault(String),
 }
 
 impl Reply {
-    async fn send(self) -> Response {
+    fn ok() -> Response {
+        let body = json!({"errcode": 0, "errmsg": "ok"});
+        plain(StatusCode::OK, body.to_string())
+    }
+
+    pub(super) async fn send(self) -> Response {
         match self {
             Self::Json(body) => plain(StatusCode::OK, body.to_string()),
+            Self::Errcode(0) => Self::ok(),
             Self::Errcode(errcode) => {
                 let random: [u8; 12] = rand::random();
                 let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
                 let rid = format!("{}-{}-{}", &hex[..8], &hex[8..16], &hex[16..]);
                 let text = match errcode {
                     -1 => "system error",
+                    43101 => "user refuse to accept the msg",
+                    47003 => "argument invalid! data is invalid",
                     40013 => "invalid appid",
                     40029 => "invalid code",
                     40125 => "invalid appsecret",
@@ -423,7 +447,7 @@ fn plain(status: StatusCode, body: String) -> Response {
 }
 
 /// 28 characters, different for each person and each mini-program.
-fn openid(app_id: &str, person: &str) -> String {
+pub(super) fn openid(app_id: &str, person: &str) -> String {
     let digest = Sha256::digest(format!("openid {app_id} {person}"));
     format!("o{}", &BASE64_URL_SAFE_NO_PAD.encode(digest)[..27])
 }
@@ -452,6 +476,8 @@ async fn code_to_session(
         (.., grant) if grant != Some("authorization_code") => Reply::Errcode(40002),
         (Ok(app_id), Some(code), _) => match simulator.redeem(app_id, CodeKind::Login, code) {
             Ok(person) => {
+                let known = (app_id.to_owned(), openid(app_id, &person));
+                simulator.book().people.insert(known);
                 let mut body = json!({
                     "openid": openid(app_id, &person),
                     "session_key": session_key(app_id, &person),

@@ -11,9 +11,8 @@ use std::time::Duration;
 use sea_orm::{DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use crate::entity::notification::{self, DeliveryState, NotificationKind};
 use crate::entity::task::{self, TaskStatus};
-use crate::notifications::notify;
+use crate::notifications::{Notifier, Reminder};
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::db::Database;
 use crate::platform::id::new_id;
@@ -23,8 +22,6 @@ use crate::tasks::repository;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Reminders of one transaction.
 const BATCH: u64 = 100;
-/// Characters of the notes that a notification repeats.
-const BODY_MAX: usize = 200;
 
 /// Puts the reminder of a task in the place of one that waits. What was fired already for this time stays so.
 pub(super) async fn schedule(
@@ -40,18 +37,18 @@ pub(super) async fn schedule(
 }
 
 /// Fires what is due, as long as the server lives.
-pub(super) async fn run(db: Weak<Database>, clock: Arc<dyn Clock>) {
+pub(super) async fn run(db: Weak<Database>, clock: Arc<dyn Clock>, notifier: Notifier) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         let Some(db) = db.upgrade() else { return };
-        if let Err(error) = fire_due(&db, clock.as_ref()).await {
+        if let Err(error) = fire_due(&db, clock.as_ref(), &notifier).await {
             tracing::warn!(%error, "Reminders could not be fired; they will be");
         }
     }
 }
 
 /// Fires all that is due now.
-async fn fire_due(db: &Database, clock: &dyn Clock) -> Result<(), DbErr> {
+async fn fire_due(db: &Database, clock: &dyn Clock, notifier: &Notifier) -> Result<(), DbErr> {
     loop {
         let now = clock.now();
         let due = repository::list_due_reminders(db.background(), now, BATCH).await?;
@@ -59,10 +56,11 @@ async fn fire_due(db: &Database, clock: &dyn Clock) -> Result<(), DbErr> {
             return Ok(());
         }
         let count = due.len();
+        let notifier = notifier.clone();
         let fired = db
             .write(move |tx| {
-                let due = due.clone();
-                Box::pin(async move { fire(tx, due, now).await })
+                let (due, notifier) = (due.clone(), notifier.clone());
+                Box::pin(async move { fire(tx, &notifier, due, now).await })
             })
             .await?;
         tracing::info!(count = fired, "Fired reminders");
@@ -75,6 +73,7 @@ async fn fire_due(db: &Database, clock: &dyn Clock) -> Result<(), DbErr> {
 /// Fires those of `due` that nobody else has; how many.
 async fn fire(
     tx: &DatabaseTransaction,
+    notifier: &Notifier,
     due: Vec<(Uuid, Timestamp)>,
     now: Timestamp,
 ) -> Result<usize, DbErr> {
@@ -82,29 +81,24 @@ async fn fire(
     repository::take_reminders(tx, due, batch_id).await?;
     let tasks = repository::list_tasks_of_batch(tx, batch_id).await?;
     let count = tasks.len();
-    let notifications = tasks
+    let reminders = tasks
         .into_iter()
         // Nobody has to be reminded of what is done.
         .filter(|(task, _)| task.status != TaskStatus::Done)
-        .map(|(task, remind_at)| notification(task, remind_at, now))
+        .map(|(task, remind_at)| reminder(task, remind_at))
         .collect();
-    notify(tx, notifications).await?;
+    notifier.remind(tx, reminders, now).await?;
     Ok(count)
 }
 
-fn notification(task: task::Model, remind_at: Timestamp, now: Timestamp) -> notification::Model {
-    notification::Model {
-        id: new_id(),
+fn reminder(task: task::Model, remind_at: Timestamp) -> Reminder {
+    Reminder {
         user_id: task.owner_id,
-        kind: NotificationKind::TaskReminder,
+        task_id: task.id,
         title: task.title,
-        body: task
-            .notes
-            .map(|notes| notes.chars().take(BODY_MAX).collect()),
-        task_id: Some(task.id),
-        once_key: format!("reminder {} {}", task.id, remind_at.millis()),
-        delivery: DeliveryState::InboxOnly,
-        created_at: now,
-        read_at: None,
+        notes: task.notes,
+        priority: task.priority,
+        remind_at,
+        due_at: task.due_at,
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::entity::find_table;
 use crate::entity::task::{self, Tags, TaskPriority, TaskStatus};
 use crate::graphql::pagination::{Page, Slice};
+use crate::notifications::Notifier;
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::db::{Database, WriteFuture, is_orphan, is_unique_violation};
 use crate::platform::digest::content_digest;
@@ -80,9 +81,10 @@ pub struct TaskService {
 
 impl TaskService {
     /// The service for one server.
-    pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>, notifier: Notifier) -> Self {
         tokio::spawn(sync::keep_house(Arc::downgrade(&db), Arc::clone(&clock)));
-        tokio::spawn(reminder::run(Arc::downgrade(&db), Arc::clone(&clock)));
+        let (weak, clock_of_reminders) = (Arc::downgrade(&db), Arc::clone(&clock));
+        tokio::spawn(reminder::run(weak, clock_of_reminders, notifier));
         Self {
             db,
             clock,

@@ -42,6 +42,7 @@ pub(crate) fn arguments(field: &str) -> &'static str {
         "updateProfile" | "deleteAccount" | "markNotificationsRead" => "(input: {})",
         "linkWechat" | "bindPhoneNumber" => "(input: {code: \"x\"})",
         "completeTasks" => "(input: {ids: []})",
+        "recordSubscribeConsent" => "(input: {id: \"x\", answers: []})",
         _ => "",
     }
 }

@@ -46,11 +46,30 @@ impl WechatClient {
     }
 }
 
-async fn send(request: RequestBuilder) -> Result<Value, WechatError> {
+/// A call without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// No connection was made.
+    NotSent,
+    /// The platform may have done what it was asked for.
+    Unknown,
+}
+
+impl From<Transport> for WechatError {
+    fn from(_: Transport) -> Self {
+        Self::Unavailable
+    }
+}
+
+pub(super) async fn send(request: RequestBuilder) -> Result<Value, Transport> {
     let transport = |error: reqwest::Error| {
+        let transport = match error.is_connect() {
+            true => Transport::NotSent,
+            false => Transport::Unknown,
+        };
         // The URL carries secrets and codes.
         tracing::warn!(error = %error.without_url(), "WeChat cannot be reached");
-        WechatError::Unavailable
+        transport
     };
     let mut response = request.send().await.map_err(transport)?;
     if !response.status().is_success() {
@@ -58,14 +77,14 @@ async fn send(request: RequestBuilder) -> Result<Value, WechatError> {
             status = response.status().as_u16(),
             "WeChat answered with an HTTP error"
         );
-        return Err(WechatError::Unavailable);
+        return Err(Transport::Unknown);
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BODY_BYTES {
             tracing::warn!("WeChat answered with too large a body");
-            return Err(WechatError::Unavailable);
+            return Err(Transport::Unknown);
         }
     }
     let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
@@ -76,13 +95,13 @@ async fn send(request: RequestBuilder) -> Result<Value, WechatError> {
                 bytes = body.len(),
                 "WeChat answered with something that is not a JSON object"
             );
-            Err(WechatError::Unavailable)
+            Err(Transport::Unknown)
         }
     }
 }
 
 /// A number, or a number in quotes; absent or null means success. `None` when it is something else.
-fn errcode(reply: &Value) -> Option<i64> {
+pub(super) fn errcode(reply: &Value) -> Option<i64> {
     match reply.get("errcode") {
         None | Some(Value::Null) => Some(0),
         Some(Value::Number(number)) => number.as_i64(),

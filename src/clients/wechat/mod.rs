@@ -1,11 +1,12 @@
 //! The WeChat mini-program platform: exchanging the code of `wx.login` for the user's openid, and the code of a
-//! getPhoneNumber button for the number.
+//! getPhoneNumber button for the number; sending subscribe messages.
 //!
 //! The platform answers failures with HTTP 200 and an `errcode`, often labelled text/plain, so the body is read as JSON
 //! whatever it is called. Neither secrets, codes, openids, phone numbers nor the session_key are ever logged; the session_key
 //! is not even read.
 
 mod call;
+mod message;
 mod token;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use self::call::{Answer, rid};
+pub use self::message::{SendError, SubscribeMessage};
 use self::token::AppToken;
 use crate::platform::clock::Clock;
 use crate::platform::config::{WechatApp, WechatConfig};
@@ -70,6 +72,8 @@ struct Inner {
     base_url: Url,
     apps: Vec<App>,
     timeout: Duration,
+    message_state: &'static str,
+    message_language: &'static str,
     clock: Arc<dyn Clock>,
 }
 
@@ -90,6 +94,8 @@ impl WechatClient {
             base_url: config.base_url.clone(),
             apps: config.apps.iter().map(app).collect(),
             timeout: config.timeout,
+            message_state: config.message_state.name(),
+            message_language: config.message_language.name(),
             clock,
         }))
     }
@@ -237,6 +243,7 @@ mod tests {
         let app = WechatApp {
             id: "wx1".to_owned(),
             secret: "s".into(),
+            reminder: None,
         };
         for openid in [
             json!("a\u{0}b"),
@@ -255,6 +262,7 @@ mod tests {
         let app = WechatApp {
             id: "wx1".to_owned(),
             secret: "s".into(),
+            reminder: None,
         };
         let read = |number: Value, appid: &str| {
             let info = json!({"phoneNumber": number, "watermark": {"appid": appid}});

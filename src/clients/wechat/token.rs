@@ -21,7 +21,7 @@ const EARLY: i64 = 300;
 pub(super) struct AppToken(Mutex<Option<Token>>);
 
 #[derive(Clone)]
-struct Token {
+pub(super) struct Token {
     text: SecretString,
     replace_at: Timestamp,
 }
@@ -40,10 +40,7 @@ impl WechatClient {
         path: &str,
         body: &Value,
     ) -> Result<Answer, WechatError> {
-        let request = |token: &Token| -> RequestBuilder {
-            let query = [("access_token", token.text.expose_secret())];
-            self.0.http.post(self.url(path)).query(&query).json(body)
-        };
+        let request = |token: &Token| self.with_token(path, token, body);
         let token = self.token(app, None).await?;
         let answer = self.ask(|| request(&token)).await?;
         if !is_token_fault(answer.errcode) {
@@ -67,8 +64,17 @@ impl WechatClient {
         Ok(answer)
     }
 
+    pub(super) fn with_token(&self, path: &str, token: &Token, body: &Value) -> RequestBuilder {
+        let query = [("access_token", token.text.expose_secret())];
+        self.0.http.post(self.url(path)).query(&query).json(body)
+    }
+
     /// The token, which is not to be `failed`.
-    async fn token(&self, app: &App, failed: Option<&Token>) -> Result<Token, WechatError> {
+    pub(super) async fn token(
+        &self,
+        app: &App,
+        failed: Option<&Token>,
+    ) -> Result<Token, WechatError> {
         let now = self.0.clock.now();
         let mut current = app.token.0.lock().await;
         if let Some(token) = &*current
@@ -116,6 +122,6 @@ impl Answer {
 }
 
 /// Invalid or not the newest, malformed, expired.
-fn is_token_fault(errcode: i64) -> bool {
+pub(super) fn is_token_fault(errcode: i64) -> bool {
     matches!(errcode, 40001 | 40014 | 42001)
 }

@@ -11,6 +11,7 @@ use crate::graphql::pagination::{PageArgs, relay_connection};
 use crate::graphql::scalars::DateTime;
 use crate::identity::loader::{ById, IsWechatLinked};
 use crate::identity::{IdentityService, SignIn, UserLoader};
+use crate::notifications::SubscribeCredit;
 use crate::notifications::graphql::NotificationConnection;
 
 /// What a user may do.
@@ -166,6 +167,16 @@ impl User {
         match is_caller {
             true => NotificationConnection::load(ctx, is_read, args).await,
             false => Ok(NotificationConnection::empty()),
+        }
+    }
+
+    /// The templates of WeChat messages that this server sends, each with how many the user may still be sent. Only for the user;
+    /// empty for anyone else, administrators too, and when the server sends none.
+    async fn subscribe_credits(&self, ctx: &Context<'_>) -> Result<Vec<SubscribeCredit>, ApiError> {
+        let is_caller = viewer_opt(ctx)?.is_some_and(|viewer| viewer.user_id == self.row.id);
+        match is_caller {
+            true => SubscribeCredit::load(ctx).await,
+            false => Ok(Vec::new()),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod rules;
 mod settings;
+mod template;
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -12,12 +13,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::FixedOffset;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
 
 pub use self::rules::MIN_SECRET_BYTES;
 pub use self::settings::{Settings, Sources};
+pub use self::template::{FieldContent, FieldKind, MessageTemplate, TemplateField};
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
@@ -44,6 +47,8 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     /// The audit trail.
     pub audit: AuditConfig,
+    /// Inboxes.
+    pub notifications: NotificationsConfig,
     /// Log output.
     pub log: LogConfig,
 }
@@ -130,6 +135,13 @@ impl FromStr for CharacterClass {
     }
 }
 
+/// Settings under `notifications`.
+#[derive(Debug, Clone)]
+pub struct NotificationsConfig {
+    /// How long notifications are kept.
+    pub retention: Duration,
+}
+
 /// Settings under `audit`.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditConfig {
@@ -146,6 +158,74 @@ pub struct WechatConfig {
     pub base_url: Url,
     /// Longest wait for WeChat in one request, retries included.
     pub timeout: Duration,
+    /// Which release of the mini-program messages open.
+    pub message_state: MiniProgramState,
+    /// The language of the platform's part of messages.
+    pub message_language: MessageLanguage,
+    /// Where the clocks of those who read messages stand.
+    pub utc_offset: FixedOffset,
+}
+
+/// A release of a mini-program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MiniProgramState {
+    /// As its developers have it.
+    Developer,
+    /// As its testers have it.
+    Trial,
+    /// As everybody has it.
+    Formal,
+}
+
+impl MiniProgramState {
+    /// As WeChat calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Developer => "developer",
+            Self::Trial => "trial",
+            Self::Formal => "formal",
+        }
+    }
+}
+
+impl FromStr for MiniProgramState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Developer, Self::Trial, Self::Formal];
+        let found = all.into_iter().find(|state| state.name() == text);
+        found.ok_or_else(|| format!("{text:?} is none of developer, trial, formal"))
+    }
+}
+
+/// A language that WeChat has for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageLanguage(&'static str);
+
+impl MessageLanguage {
+    /// As WeChat calls it.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+impl FromStr for MessageLanguage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = ["zh_CN", "en_US", "zh_HK", "zh_TW"]
+            .into_iter()
+            .find(|name| *name == text);
+        found
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is none of zh_CN, en_US, zh_HK, zh_TW"))
+    }
+}
+
+impl Default for MessageLanguage {
+    fn default() -> Self {
+        Self("zh_CN")
+    }
 }
 
 /// What identifies the mini-program to WeChat.
@@ -155,6 +235,8 @@ pub struct WechatApp {
     pub id: String,
     /// AppSecret.
     pub secret: SecretString,
+    /// The message that reminds of a task, when there is one.
+    pub reminder: Option<MessageTemplate>,
 }
 
 /// Settings under `http`.

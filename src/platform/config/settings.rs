@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::{FixedOffset, Offset, Utc};
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::ExposeSecret;
@@ -15,8 +16,9 @@ use crate::platform::config::rules::{check_database, check_keys, redact_url};
 use crate::platform::config::{
     AuditConfig, AuthConfig, CharacterClass, Config, ConfigFaults, CorsConfig, DatabaseConfig,
     DocumentLimits, DocumentPolicy, ErrorLimits, ForwardingHeader, GraphqlConfig, HttpConfig,
-    LogConfig, LogFormat, Origins, PageLimits, PasswordConfig, Purpose, RateLimitConfig,
-    WebsocketConfig, WechatApp, WechatConfig,
+    LogConfig, LogFormat, MessageLanguage, MessageTemplate, MiniProgramState, NotificationsConfig,
+    Origins, PageLimits, PasswordConfig, Purpose, RateLimitConfig, TemplateField, WebsocketConfig,
+    WechatApp, WechatConfig,
 };
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -243,6 +245,9 @@ impl Settings {
             rate_limit: reader.rate_limit(),
             audit: AuditConfig {
                 retention: days(reader.within("audit.retention_days", 1, 36_500)),
+            },
+            notifications: NotificationsConfig {
+                retention: days(reader.within("notifications.retention_days", 1, 36_500)),
             },
             log: LogConfig {
                 filter: reader.text("log.filter"),
@@ -489,21 +494,22 @@ impl Reader<'_> {
 
     fn wechat(&mut self) -> WechatConfig {
         let mut apps = Vec::new();
-        let mut names = vec![("wechat.app_id".to_owned(), "wechat.app_secret".to_owned())];
+        let mut prefixes = vec!["wechat.app_".to_owned()];
         let listed = self.entries.keys().filter(|name| is_of_listed_app(name));
         let mut numbers: Vec<u32> = listed
             .filter_map(|name| name.split('.').nth(2)?.parse().ok())
             .collect();
         numbers.sort_unstable();
         numbers.dedup();
-        names.extend(numbers.iter().map(|n| {
-            (
-                format!("wechat.app.{n}.id"),
-                format!("wechat.app.{n}.secret"),
-            )
-        }));
-        for (id_name, secret_name) in names {
+        prefixes.extend(numbers.iter().map(|n| format!("wechat.app.{n}.")));
+        for prefix in prefixes {
+            let (id_name, secret_name) = (format!("{prefix}id"), format!("{prefix}secret"));
             let (id, secret) = (self.text(&id_name), self.text(&secret_name));
+            // The first app's other settings stand beside its id.
+            let reminder = self.reminder(match prefix.as_str() {
+                "wechat.app_" => "wechat.",
+                listed => listed,
+            });
             match (id.is_empty(), secret.is_empty()) {
                 (true, true) => continue,
                 (true, false) => self.fault(&id_name, format!("must be set when {secret_name} is")),
@@ -514,6 +520,7 @@ impl Reader<'_> {
                 (false, false) => apps.push(WechatApp {
                     id,
                     secret: secret.into(),
+                    reminder,
                 }),
             }
         }
@@ -529,7 +536,61 @@ impl Reader<'_> {
             apps,
             base_url: base_url.unwrap_or_else(|| unreachable!("{fallback} is a URL")),
             timeout: self.millis("wechat.timeout_ms", 100, 60_000),
+            message_state: self.parse("wechat.message_state", MiniProgramState::Formal),
+            message_language: self.parse("wechat.message_language", MessageLanguage::default()),
+            utc_offset: self.utc_offset("wechat.utc_offset_minutes"),
         }
+    }
+
+    /// The template under `prefix` that reminds of tasks.
+    fn reminder(&mut self, prefix: &str) -> Option<MessageTemplate> {
+        let name = |of: &str| format!("{prefix}reminder_{of}");
+        let id = self.text(&name("template_id")).trim().to_owned();
+        if id.is_empty() {
+            return None;
+        }
+        if id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()) {
+            self.fault(&name("template_id"), "is no id of a template");
+        }
+        // A listed app says only what is different from the first.
+        let or_first = |this: &Self, of: &str| match this.entries.contains_key(&name(of)) {
+            true => name(of),
+            false => format!("wechat.reminder_{of}"),
+        };
+        let page_name = or_first(self, "page");
+        let page = self.text(&page_name);
+        let page = page.trim().trim_start_matches('/');
+        if page.len() > 900 || page.contains(char::is_whitespace) {
+            self.fault(&page_name, "is no page of a mini-program");
+        }
+        let fields_name = or_first(self, "fields");
+        let mut fields: Vec<TemplateField> = Vec::new();
+        let parts = self.list(&fields_name);
+        if parts.is_empty() {
+            self.fault(&fields_name, "must name the fields of the template");
+        }
+        for part in parts {
+            match part.parse::<TemplateField>() {
+                Ok(field) if fields.iter().any(|known| known.key == field.key) => {
+                    self.fault(&fields_name, format!("{} is there twice", field.key));
+                }
+                Ok(field) => fields.push(field),
+                Err(error) => self.fault(&fields_name, error),
+            }
+        }
+        Some(MessageTemplate {
+            id,
+            page: (!page.is_empty()).then(|| page.to_owned()),
+            fields,
+        })
+    }
+
+    fn utc_offset(&mut self, name: &str) -> FixedOffset {
+        let minutes = self.parse(name, 0_i32);
+        FixedOffset::east_opt(minutes.saturating_mul(60)).unwrap_or_else(|| {
+            self.fault(name, "must lie within a day");
+            Utc.fix()
+        })
     }
 
     fn check_log_filter(&mut self) {
@@ -539,11 +600,17 @@ impl Reader<'_> {
     }
 }
 
-/// Whether `name` is `wechat.app.N.id` or `wechat.app.N.secret`: a part of a `[[wechat.app]]`, of which there may be any number.
+/// Whether `name` is like `wechat.app.N.id`: a part of a `[[wechat.app]]`, of which there may be any number.
 fn is_of_listed_app(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
-    matches!(parts[..], ["wechat", "app", number, "id" | "secret"]
-        if number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty())
+    let is_part = |part| {
+        matches!(
+            part,
+            "id" | "secret" | "reminder_template_id" | "reminder_fields" | "reminder_page"
+        )
+    };
+    matches!(parts[..], ["wechat", "app", number, part] if is_part(part)
+        && number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty())
 }
 
 fn days(number: u64) -> Duration {
@@ -704,6 +771,61 @@ mod tests {
                 .is_err()
         );
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn templates_belong_to_mini_programs_and_must_be_sendable() {
+        let app = [
+            ("WEGRAPH_WECHAT__APP_ID", "wx1"),
+            ("WEGRAPH_WECHAT__APP_SECRET", "one"),
+            ("WEGRAPH_WECHAT__APP__0__ID", "wx2"),
+            ("WEGRAPH_WECHAT__APP__0__SECRET", "two"),
+        ];
+        let with = |more: &[(&str, &str)]| {
+            let mut all = app.to_vec();
+            all.extend(more);
+            check(&all, Purpose::Tool)
+        };
+        let none = with(&[]).unwrap();
+        assert!(none.wechat.apps.iter().all(|app| app.reminder.is_none()));
+        let both = with(&[
+            ("WEGRAPH_WECHAT__REMINDER_TEMPLATE_ID", "t1"),
+            ("WEGRAPH_WECHAT__REMINDER_PAGE", "/pages/a?b={taskId}"),
+            ("WEGRAPH_WECHAT__APP__0__REMINDER_TEMPLATE_ID", "t2"),
+            ("WEGRAPH_WECHAT__APP__0__REMINDER_FIELDS", "thing9=title"),
+        ])
+        .unwrap();
+        let reminders: Vec<_> = both
+            .wechat
+            .apps
+            .into_iter()
+            .filter_map(|app| app.reminder)
+            .map(|one| (one.id, one.page, one.fields.len()))
+            .collect();
+        let page = Some("pages/a?b={taskId}".to_owned());
+        assert_eq!(
+            reminders,
+            [
+                ("t1".to_owned(), page.clone(), 2),
+                ("t2".to_owned(), page, 1)
+            ]
+        );
+        for (name, value) in [
+            ("WEGRAPH_WECHAT__REMINDER_FIELDS", "thing1=owner"),
+            ("WEGRAPH_WECHAT__REMINDER_FIELDS", ""),
+            (
+                "WEGRAPH_WECHAT__REMINDER_FIELDS",
+                "thing1=title,thing1=notes",
+            ),
+            ("WEGRAPH_WECHAT__REMINDER_PAGE", "pages/a b"),
+            ("WEGRAPH_WECHAT__MESSAGE_STATE", "released"),
+            ("WEGRAPH_WECHAT__MESSAGE_LANGUAGE", "fr_FR"),
+            ("WEGRAPH_WECHAT__UTC_OFFSET_MINUTES", "1440"),
+        ] {
+            let template = ("WEGRAPH_WECHAT__REMINDER_TEMPLATE_ID", "t1");
+            let faults = with(&[template, (name, value)]).unwrap_err().0;
+            assert_eq!(faults.len(), 1, "{name}={value}: {faults:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use wegraph::app::App;
 use wegraph::entity::{rubric, user};
 use wegraph::identity::IdentityService;
+use wegraph::notifications::NotificationService;
 use wegraph::platform::clock::{Clock, ShiftedClock};
 use wegraph::platform::config::{Config, Purpose, Settings, Sources};
 use wegraph::platform::db::Database;
@@ -31,6 +32,9 @@ pub(crate) const APP_SECRET: &str = "app-secret-of-the-tests-4242";
 pub(crate) const OTHER_APP_ID: &str = "wxfedcba0987654321";
 pub(crate) const OTHER_APP_SECRET: &str = "other-secret-of-the-tests-4343";
 
+/// The template that reminds of tasks, which nobody has agreed to.
+pub(crate) const TEMPLATE: &str = "tUq4y1k_reminder-9";
+
 /// A running server with its database, clock and platforms.
 pub(crate) struct TestApp {
     pub(crate) base_url: String,
@@ -39,8 +43,9 @@ pub(crate) struct TestApp {
     pub(crate) wechat: WechatSimulator,
     pub(crate) engine: Engine,
     pub(crate) identity: Arc<IdentityService>,
+    pub(crate) notifications: Arc<NotificationService>,
     http: reqwest::Client,
-    config: Config,
+    pub(crate) config: Config,
     database: TestDatabase,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -109,9 +114,11 @@ impl TestApp {
             .expect("the server starts");
         let db = Arc::clone(&app.db);
         let identity = Arc::clone(&app.identity);
+        let notifications = Arc::clone(&app.notifications);
         let (base_url, stop, server) = launch(app).await;
         Self {
             identity,
+            notifications,
             config,
             base_url,
             db,
@@ -246,6 +253,7 @@ fn config(settings: &[(&str, &str)], wechat_url: &str) -> Config {
         ("WECHAT__APP_SECRET", APP_SECRET),
         ("WECHAT__BASE_URL", wechat_url),
         ("WECHAT__TIMEOUT_MS", "2500"),
+        ("WECHAT__REMINDER_TEMPLATE_ID", TEMPLATE),
         ("GRAPHQL__INTROSPECTION", "true"),
         ("GRAPHQL__PLAYGROUND", "true"),
         ("RATE_LIMIT__ENABLED", "false"),

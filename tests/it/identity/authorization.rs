@@ -93,7 +93,7 @@ const RULES: &[(&str, Rule, &str)] = &[
     (
         "Mutation",
         Rule::SignedIn,
-        "logout revokeSession changePassword updateProfile linkWechat unlinkWechat bindPhoneNumber deleteAccount submitScore createTask updateTask deleteTask completeTasks deleteCompletedTasks markNotificationsRead",
+        "logout revokeSession changePassword updateProfile linkWechat unlinkWechat bindPhoneNumber deleteAccount submitScore createTask updateTask deleteTask completeTasks deleteCompletedTasks markNotificationsRead recordSubscribeConsent",
     ),
     (
         "MarkNotificationsReadPayload",
@@ -127,6 +127,7 @@ const RULES: &[(&str, Rule, &str)] = &[
         Rule::SignedIn,
         "score scores task tasks taskChanges",
     ),
+    ("RecordSubscribeConsentPayload", Rule::WithObject, "credits"),
     ("RevokeSessionPayload", Rule::WithObject, "revokedSessionId"),
     ("Rubric", Rule::Results, "summary"),
     (
@@ -165,6 +166,7 @@ const RULES: &[(&str, Rule, &str)] = &[
         "id createdAt lastUsedAt expiresAt userAgent isCurrent",
     ),
     ("SubmitScorePayload", Rule::WithObject, "score message"),
+    ("SubscribeCredit", Rule::WithObject, "templateId remaining"),
     ("Subscription", Rule::SignedIn, "scoreSubmitted taskChanged"),
     (
         "Task",
@@ -187,7 +189,11 @@ const RULES: &[(&str, Rule, &str)] = &[
     ("UpdateProfilePayload", Rule::WithObject, "user"),
     ("UpdateUserPayload", Rule::WithObject, "user"),
     ("User", Rule::OwnerOrAdmin, "email phoneNumber"),
-    ("User", Rule::Owner, "sessions notifications"),
+    (
+        "User",
+        Rule::Owner,
+        "sessions notifications subscribeCredits",
+    ),
     (
         "User",
         Rule::WithObject,

@@ -3,6 +3,7 @@ mod create_task;
 mod delete_task;
 mod isolation;
 mod list_tasks;
+mod messages;
 mod reminders;
 mod sync;
 mod update_task;

@@ -9,7 +9,7 @@ use super::{create, update};
 use crate::harness::{Client, TestApp, on_each_database};
 
 /// A time from now, as clients write it.
-fn after(app: &TestApp, seconds: i64) -> String {
+pub(super) fn after(app: &TestApp, seconds: i64) -> String {
     (app.clock.now() + TimeDelta::seconds(seconds))
         .utc()
         .to_rfc3339()
@@ -53,7 +53,7 @@ async fn inbox_of(client: &Client, count: usize) -> Vec<Value> {
 }
 
 /// Long enough for every worker to have looked.
-async fn a_while() {
+pub(super) async fn a_while() {
     tokio::time::sleep(Duration::from_millis(2500)).await;
 }
 

@@ -8,6 +8,7 @@ use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wegraph::entity::task_tombstone;
+use wegraph::notifications::Notifier;
 use wegraph::tasks::TaskService;
 
 use super::{create, try_create, update};
@@ -214,7 +215,7 @@ on_each_database! {
         assert_eq!(delete(&lin, &json!(id)).await.code(), "NOT_FOUND");
         assert_eq!(lin.run("query($id: ID!) { node(id: $id) { id } }", json!({"id": id})).await.data()["node"], Value::Null);
         let tombstones = async || task_tombstone::Entity::find().count(app.db.read()).await.expect("a count");
-        let tasks = TaskService::new(app.db.clone(), app.clock.clone());
+        let tasks = TaskService::new(app.db.clone(), app.clock.clone(), Notifier::new(&app.config.wechat));
         app.advance(TimeDelta::days(30));
         tasks.clean_up().await.expect("old rows go");
         assert_eq!(tombstones().await, 1);

@@ -1,9 +1,17 @@
-//! SQL of notifications. Every row is found through its user.
+//! SQL of notifications. Every row that somebody asks for is found through its user.
 
-use sea_orm::sea_query::{Expr, OnConflict};
+mod credits;
+mod messages;
+
+use std::collections::HashSet;
+
+pub(crate) use self::credits::*;
+pub(crate) use self::messages::*;
+
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, Select,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
@@ -50,7 +58,24 @@ pub(crate) async fn count(
     of(user, is_read).count(db).await
 }
 
-/// Writes notifications down, but for those of what the same person was told before.
+/// Which of these the users were told already, by the user and the key.
+pub(crate) async fn list_told(
+    tx: &impl ConnectionTrait,
+    users: Vec<Uuid>,
+    once_keys: Vec<String>,
+) -> Result<HashSet<(Uuid, String)>, DbErr> {
+    let told: Vec<(Uuid, String)> = notification::Entity::find()
+        .select_only()
+        .columns([notification::Column::UserId, notification::Column::OnceKey])
+        .filter(notification::Column::UserId.is_in(users))
+        .filter(notification::Column::OnceKey.is_in(once_keys))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(told.into_iter().collect())
+}
+
+/// Writes notifications down.
 pub(crate) async fn insert(
     tx: &impl ConnectionTrait,
     rows: Vec<notification::Model>,
@@ -60,13 +85,32 @@ pub(crate) async fn insert(
     }
     let rows = rows.into_iter();
     notification::Entity::insert_many(rows.map(|row| row.into_active_model().reset_all()))
-        .on_conflict(
-            OnConflict::columns([notification::Column::UserId, notification::Column::OnceKey])
-                // Changes nothing; MySQL has no other way to say so that lets other errors through.
-                .update_column(notification::Column::OnceKey)
-                .to_owned(),
-        )
         .exec_without_returning(tx)
+        .await
+        .map(drop)
+}
+
+/// Some that came before a time.
+pub(crate) async fn list_old(
+    db: &impl ConnectionTrait,
+    before: Timestamp,
+    limit: u64,
+) -> Result<Vec<Uuid>, DbErr> {
+    notification::Entity::find()
+        .select_only()
+        .column(notification::Column::Id)
+        .filter(notification::Column::CreatedAt.lt(before))
+        .order_by_asc(notification::Column::CreatedAt)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await
+}
+
+pub(crate) async fn delete(tx: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<(), DbErr> {
+    notification::Entity::delete_many()
+        .filter(notification::Column::Id.is_in(ids))
+        .exec(tx)
         .await
         .map(drop)
 }
