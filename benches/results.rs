@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveModelTrait, ConnectOptions, ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder,
-    QuerySelect, TransactionTrait,
+    ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder, QuerySelect,
+    TransactionTrait,
 };
 use serde_json::{Value, json};
 use wegraph::entity::{criterion, grade, grade_count, rubric, score, total_count};
@@ -24,13 +24,12 @@ use wegraph::platform::clock::{Clock, SystemClock};
 use wegraph::platform::config::DatabaseConfig;
 use wegraph::platform::id::new_id;
 
+#[path = "server/engines.rs"]
+mod engines;
 mod server;
 
+use engines::{Result, median, on_each_engine, quiet};
 use server::Server;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-const TIMES: usize = 9;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -42,51 +41,7 @@ async fn main() -> Result<()> {
     }
     let scores = arguments.iter().find_map(|argument| argument.parse().ok());
     let scores = scores.unwrap_or(100_000);
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("bench.db");
-    measure(
-        "SQLite",
-        &format!("sqlite://{}", file.display()),
-        folder.path(),
-        scores,
-    )
-    .await?;
-    for (engine, variable, drop) in [
-        (
-            "PostgreSQL",
-            "TEST_POSTGRES_URL",
-            "DROP DATABASE IF EXISTS wegraph_bench WITH (FORCE)",
-        ),
-        (
-            "MariaDB/MySQL",
-            "TEST_MYSQL_URL",
-            "DROP DATABASE IF EXISTS wegraph_bench",
-        ),
-    ] {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "not a setting of the server: where a database for tests is"
-        )]
-        let Ok(server) = std::env::var(variable) else {
-            continue;
-        };
-        let admin = sea_orm::Database::connect(quiet(&server)).await?;
-        admin.execute_unprepared(drop).await?;
-        admin
-            .execute_unprepared("CREATE DATABASE wegraph_bench")
-            .await?;
-        let (base, _) = server.rsplit_once('/').ok_or("a URL with a database")?;
-        let url = format!("{base}/wegraph_bench");
-        measure(engine, &url, folder.path(), scores).await?;
-        admin.execute_unprepared(drop).await?;
-    }
-    Ok(())
-}
-
-fn quiet(url: &str) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
-    options
+    on_each_engine(async |engine, url, folder| measure(engine, url, folder, scores).await).await
 }
 
 async fn measure(engine: &str, url: &str, folder: &Path, scores: usize) -> Result<()> {
@@ -134,17 +89,6 @@ async fn measure(engine: &str, url: &str, folder: &Path, scores: usize) -> Resul
         ratio(rows)
     );
     Ok(())
-}
-
-async fn median(work: impl AsyncFn() -> Result<()>) -> Result<Duration> {
-    let mut times = Vec::new();
-    for _ in 0..TIMES {
-        let started = Instant::now();
-        work().await?;
-        times.push(started.elapsed());
-    }
-    times.sort();
-    Ok(times[TIMES / 2])
 }
 
 /// When the score was submitted that has so many behind it, itself among them.

@@ -18,6 +18,7 @@ mod m20261121_000007_index_results;
 mod m20261121_000008_sync_tasks;
 mod m20261121_000009_create_notifications;
 mod m20261121_000010_create_messages;
+mod m20261121_000011_index_task_search;
 
 /// Applies and undoes the migrations, in the order listed here.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_sync_tasks::Migration),
             Box::new(m20261121_000009_create_notifications::Migration),
             Box::new(m20261121_000010_create_messages::Migration),
+            Box::new(m20261121_000011_index_task_search::Migration),
         ]
     }
 }

@@ -2,7 +2,7 @@
 //! deleted tasks.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::ConnectionTrait;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::columns::{drop_index, drop_tables, id, index, references, table, timestamp, uuid};
 
@@ -59,18 +59,18 @@ impl MigrationTrait for Migration {
         ] {
             index(manager, name, "task_tombstones", columns, false).await?;
         }
-        // Tasks that are there already share the first change of their owner.
         for column in ["created_seq", "change_seq"] {
             if !manager.has_column("tasks", column).await? {
                 let column = ColumnDef::new(column)
                     .big_integer()
                     .not_null()
-                    .default(1)
+                    .default(0)
                     .take();
                 let statement = Table::alter().table("tasks").add_column(column).take();
                 manager.alter_table(statement).await?;
             }
         }
+        number_stored_tasks(manager).await?;
         index(
             manager,
             "ix_tasks_change_seq",
@@ -85,10 +85,10 @@ impl MigrationTrait for Migration {
             .take();
         let owners = Query::select()
             .column("owner_id")
-            .expr(Expr::val(1))
-            .distinct()
+            .expr(Expr::col("change_seq").max())
             .from("tasks")
             .and_where(Expr::col("owner_id").not_in_subquery(known))
+            .group_by_col("owner_id")
             .take();
         let mut insert = Query::insert();
         insert
@@ -110,4 +110,22 @@ impl MigrationTrait for Migration {
         }
         drop_tables(manager, &["task_tombstones", "task_streams"]).await
     }
+}
+
+/// Counts the tasks of each owner in the order in which they were made.
+async fn number_stored_tasks(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let numbered = "SELECT id, ROW_NUMBER() OVER (PARTITION BY owner_id ORDER BY created_at, id) AS number FROM tasks";
+    let connection = manager.get_connection();
+    let sql = match manager.get_database_backend() {
+        DbBackend::MySql => format!(
+            "UPDATE tasks JOIN ({numbered}) AS numbered ON numbered.id = tasks.id
+             SET tasks.created_seq = numbered.number, tasks.change_seq = numbered.number
+             WHERE tasks.change_seq = 0"
+        ),
+        _ => format!(
+            "UPDATE tasks SET created_seq = numbered.number, change_seq = numbered.number
+             FROM ({numbered}) AS numbered WHERE numbered.id = tasks.id AND tasks.change_seq = 0"
+        ),
+    };
+    connection.execute_unprepared(&sql).await.map(drop)
 }

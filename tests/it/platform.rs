@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use chrono::TimeDelta;
 use sea_orm::sea_query::{Expr, Query, Value};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    IntoActiveModel, PaginatorTrait, Statement,
+    IntoActiveModel, PaginatorTrait, QueryOrder, Statement,
 };
 use wegraph::app::{self, SchemaChange};
 use wegraph::entity::user::{self, Role};
-use wegraph::entity::{grade, score, wechat_identity};
+use wegraph::entity::{grade, reminder, score, task, task_stream, wechat_identity};
 use wegraph::graphql::error::{ApiError, ErrorCode};
 use wegraph::platform::clock::{Clock, SystemClock, Timestamp};
 use wegraph::platform::db::{Database, WriteFuture, is_timeout, is_unique_violation};
@@ -106,12 +107,13 @@ on_each_database! {
         database.drop().await;
     }
 
-    async fn grades_from_before_are_dated_like_their_scores(app) {
+    async fn rows_from_before_get_what_they_lack(app) {
         let database = TestDatabase::empty(app.engine).await;
         let config = &database.config;
         app::change_schema(config, SchemaChange::Up(Some(6))).await.expect("the migrations run");
         let db = Database::connect(config).await.expect("a database");
-        let (rubric, criterion, score) = (new_id(), new_id(), new_id());
+        let (rubric, criterion, score, user) = (new_id(), new_id(), new_id(), new_id());
+        let tasks = [new_id(), new_id(), new_id()];
         let insert = |table: &'static str, row: Vec<(&'static str, Value)>| {
             let (columns, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
             Query::insert().into_table(table).columns(columns).values_panic(values.into_iter().map(Expr::val)).take()
@@ -126,7 +128,16 @@ on_each_database! {
             insert("scores", vec![("id", score.into()), ("rubric_id", rubric.into()), ("account_number", "12345".into()), ("total", 50.0.into()),
                 ("content_digest", "".into()), ("submitted_at", app.clock.now().into()), ("updated_at", app.clock.now().into())]),
             insert("grades", vec![("score_id", score.into()), ("criterion_id", criterion.into()), ("grade", 3.into())]),
+            insert("users", vec![("id", user.into()), ("display_name", "u".into()), ("role", "USER".into()), ("is_disabled", false.into()),
+                ("search_text", "u".into()), ("created_at", Timestamp::EPOCH.into()), ("updated_at", Timestamp::EPOCH.into())]),
         ];
+        let task = |n: usize| insert("tasks", vec![("id", tasks[n].into()), ("owner_id", user.into()), ("title", "milk".into()),
+            ("status", "TODO".into()), ("priority", 0_i16.into()), ("tags", serde_json::json!([]).into()), ("tags_key", "".into()),
+            ("search_text", format!("milk {n}{n}{n}").into()), ("version", 1.into()), ("creation_digest", "".into()),
+            ("remind_at", (app.clock.now() + TimeDelta::days(n as i64 - 1)).into()),
+            // The newest first.
+            ("created_at", (app.clock.now() - TimeDelta::seconds(n as i64)).into()), ("updated_at", Timestamp::EPOCH.into())]);
+        let statements: Vec<_> = statements.into_iter().chain((0..3).map(task)).collect();
         db.write(move |tx| {
             let statements = statements.clone();
             Box::pin(async move {
@@ -141,6 +152,18 @@ on_each_database! {
         let db = Database::connect(config).await.expect("a database");
         let (grade, score) = (grade::Entity::find().one(db.read()).await.expect("rows"), score::Entity::find().one(db.read()).await.expect("rows"));
         assert_eq!(grade.expect("a grade").submitted_at, score.expect("a score").submitted_at);
+        let numbered = task::Entity::find().order_by_asc(task::Column::ChangeSeq).all(db.read()).await.expect("rows");
+        let numbered: Vec<_> = numbered.into_iter().map(|task| (task.id, task.created_seq, task.change_seq)).collect();
+        assert_eq!(numbered, [(tasks[2], 1, 1), (tasks[1], 2, 2), (tasks[0], 3, 3)]);
+        assert_eq!(task_stream::Entity::find().one(db.read()).await.expect("rows").expect("a stream").seq, 3);
+        // Those whose time has not come.
+        let reminders = reminder::Entity::find().all(db.read()).await.expect("rows");
+        assert_eq!(reminders.into_iter().map(|one| one.task_id).collect::<Vec<_>>(), [tasks[2]]);
+        if app.engine == Engine::Sqlite {
+            let found = "SELECT rowid & 4294967295 AS seq FROM task_search WHERE text MATCH '\"111\"'";
+            let found = db.read().query_all_raw(Statement::from_string(DbBackend::Sqlite, found)).await.expect("rows");
+            assert_eq!(found.iter().map(|row| row.try_get::<i64>("", "seq").expect("a number")).collect::<Vec<_>>(), [2]);
+        }
         db.close().await.expect("it closes");
         database.drop().await;
     }

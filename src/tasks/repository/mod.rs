@@ -74,7 +74,7 @@ pub(crate) async fn list(
     now: Timestamp,
 ) -> Result<Vec<task::Model>, DbErr> {
     order
-        .apply(filter.select(owner, now), page)
+        .apply(filter.select(owner, now, db.get_database_backend()), page)
         .limit(page.fetch())
         .all(db)
         .await
@@ -86,7 +86,8 @@ pub(crate) async fn count(
     filter: &TaskFilter,
     now: Timestamp,
 ) -> Result<u64, DbErr> {
-    filter.select(owner, now).count(db).await
+    let backend = db.get_database_backend();
+    filter.select(owner, now, backend).count(db).await
 }
 
 pub(crate) async fn insert(db: &impl ConnectionTrait, row: task::Model) -> Result<(), DbErr> {

@@ -1,14 +1,16 @@
 use std::collections::HashSet;
 
 use chrono::TimeDelta;
-use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, IntoActiveModel};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel, Statement,
+};
 use serde_json::{Value, json};
 use wegraph::entity::task::{self, Tags, TaskPriority, TaskStatus};
 use wegraph::platform::clock::Clock;
 use wegraph::platform::id::{new_id, parse_id};
 
 use super::{create, titles, update};
-use crate::harness::{Client, TestApp, on_each_database};
+use crate::harness::{Client, Engine, TestApp, on_each_database};
 
 const FIELDS: [&str; 5] = ["CREATED_AT", "UPDATED_AT", "DUE_AT", "PRIORITY", "TITLE"];
 
@@ -231,6 +233,56 @@ on_each_database! {
             let reply = lin.ask(&format!("{{ tasks({arguments}) {{ totalCount }} }}")).await;
             assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec![fault.to_owned()]), "{arguments}");
         }
+    }
+
+    async fn finds_what_contains_the_text_and_nothing_else(app) {
+        use rand::seq::IndexedRandom;
+
+        let (lin, mei) = (app.user("lin").await, app.user("mei").await);
+        // What means something to some engine's patterns or its index, and letters of one to four bytes.
+        let parts = ["a", "B", "\"", "'", "%", "_", "!", "*", "-", "^", ":", "(", ")", "\\", " AND ", " OR ", " NOT ", "NEAR", "text:", "é", "É", "牛", "奶", "买牛奶", "🥛", "👩\u{200d}👧", "{", "}", "+", "\n"];
+        let mut rng = rand::rng();
+        let mut text = |most: usize| -> String {
+            let count = rand::random_range(1..=most);
+            (0..count).map(|_| *parts.choose(&mut rng).expect("some")).collect()
+        };
+        let mut stored = Vec::new();
+        for n in 0..60 {
+            let title = format!("x{}", text(8).replace('\n', ""));
+            let notes = text(12);
+            let task = create(&lin, json!({"title": title, "notes": notes})).await;
+            create(&mei, json!({"title": title, "notes": notes})).await;
+            let (mut title, mut notes) = (task["title"].clone(), task["notes"].clone());
+            if n % 3 == 0 {
+                let changed = update(&lin, json!({"id": task["id"], "title": format!("y{}", text(8).replace('\n', "")), "notes": text(5)})).await;
+                (title, notes) = (changed["title"].clone(), changed["notes"].clone());
+            }
+            let lower = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+            stored.push((task["id"].clone(), title.clone(), lower(&title), lower(&notes)));
+        }
+        // What is gone is not found, neither with its account.
+        for (id, ..) in stored.drain(..10) {
+            lin.run("mutation($id: ID!) { deleteTask(input: {id: $id}) { deletedTaskId } }", json!({"id": id})).await.data();
+        }
+        mei.ask("mutation { deleteAccount(input: {}) { deletedUserId } }").await.data();
+        if app.engine == Engine::Sqlite {
+            let indexed = Statement::from_string(DbBackend::Sqlite, "SELECT COUNT(*) AS count FROM task_search");
+            let row = app.db.read().query_one_raw(indexed).await.expect("an answer").expect("a row");
+            assert_eq!(row.try_get::<i64>("", "count").expect("a number"), stored.len() as i64);
+        }
+        for _ in 0..150 {
+            let search = text(5);
+            let looked_for = search.trim().to_lowercase();
+            let mut expected: Vec<&str> = stored.iter()
+                .filter(|(_, _, title, notes)| title.contains(&looked_for) || notes.contains(&looked_for))
+                .map(|(_, title, ..)| title.as_str().expect("a title"))
+                .collect();
+            let mut found = titles(&lin, json!({"search": search})).await;
+            found.sort();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{search:?}");
+        }
+        assert_eq!(titles(&lin, json!({"search": "no such text \u{0}"})).await, Vec::<String>::new());
     }
 
     async fn filters_alone_and_together(app) {
