@@ -7,6 +7,8 @@
 //!
 //! With `TEST_POSTGRES_URL` and `TEST_MYSQL_URL` there too, in the database `wegraph_bench`, which is made anew.
 
+// The layout of the futures is deep.
+#![recursion_limit = "256"]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::error::Error;

@@ -1,3 +1,4 @@
 mod commands;
 mod kill;
+mod outbox;
 mod serve;

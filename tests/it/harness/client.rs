@@ -4,6 +4,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
+use super::Server;
+
 /// Sends requests, with or without a token.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -38,6 +40,13 @@ impl Client {
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
+    }
+
+    /// The same person at another server.
+    pub(crate) fn at(&self, server: &Server) -> Self {
+        let mut client = self.clone();
+        client.base_url.clone_from(&server.base_url);
+        client
     }
 
     /// With the tokens of an `AuthPayload` that selects them and the user's id.

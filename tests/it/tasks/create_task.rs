@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{create, try_create};
+use super::{create, try_create, try_update, update};
 use crate::harness::on_each_database;
 
 on_each_database! {
@@ -49,7 +49,16 @@ on_each_database! {
     async fn limits_are_counted_in_characters(app) {
         let lin = app.user("lin").await;
         let wide = |n: usize| "𠮷".repeat(n);
-        create(&lin, json!({"title": wide(200), "notes": wide(10_000), "tags": (0..20).map(|i| format!("{i:02}{}", wide(28))).collect::<Vec<_>>()})).await;
+        let tags = |count: usize, length: usize| (0..count).map(|i| format!("{i:02}{}", wide(length - 2))).collect::<Vec<_>>();
+        create(&lin, json!({"title": wide(199), "notes": wide(9_999), "tags": tags(19, 29)})).await;
+        let widest = json!({"title": wide(200), "notes": wide(10_000), "tags": tags(20, 30)});
+        let stored = create(&lin, widest.clone()).await;
+        let known = create(&lin, json!({"title": "a"})).await;
+        let mut change = widest.clone();
+        change["id"] = known["id"].clone();
+        for task in [&stored, &update(&lin, change).await] {
+            assert_eq!((&task["title"], &task["notes"], &task["tags"]), (&widest["title"], &widest["notes"], &widest["tags"]));
+        }
         for (input, fault) in [
             (json!({"title": ""}), "input.title REQUIRED"),
             (json!({"title": " \u{3000}\n"}), "input.title REQUIRED"),
@@ -64,8 +73,14 @@ on_each_database! {
             (json!({"title": "a", "tags": ["Ä", "b", "ä"]}), "input.tags.2 DUPLICATE"),
             (json!({"title": "a", "id": "not-a-uuid"}), "input.id MALFORMED"),
         ] {
-            let reply = try_create(&lin, input).await;
+            let reply = try_create(&lin, input.clone()).await;
             assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec![fault.to_owned()]));
+            if input.get("id").is_none() {
+                let mut change = input;
+                change["id"] = known["id"].clone();
+                let reply = try_update(&lin, change).await;
+                assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec![fault.to_owned()]));
+            }
         }
     }
 
@@ -74,7 +89,7 @@ on_each_database! {
         let input = json!({"id": "0C6A8D2E-5B1F-4E3A-9C7D-2F8B6A4E1D30", "title": "once", "tags": ["a"]});
         let first = create(&lin, input.clone()).await;
         assert_eq!(first["id"], "0c6a8d2e-5b1f-4e3a-9c7d-2f8b6a4e1d30");
-        super::update(&lin, json!({"id": first["id"], "title": "changed since"})).await;
+        update(&lin, json!({"id": first["id"], "title": "changed since"})).await;
         let again = create(&lin, input.clone()).await;
         assert_eq!((&again["title"], &again["version"]), (&json!("changed since"), &json!(2)));
         let mut other = input.clone();
