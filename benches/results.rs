@@ -11,8 +11,6 @@
 #![recursion_limit = "256"]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-use std::error::Error;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
@@ -23,45 +21,32 @@ use sea_orm::{
 use serde_json::{Value, json};
 use wegraph::entity::{criterion, grade, grade_count, rubric, score, total_count};
 use wegraph::platform::clock::{Clock, SystemClock};
-use wegraph::platform::config::DatabaseConfig;
 use wegraph::platform::id::new_id;
 
 #[path = "server/engines.rs"]
 mod engines;
 mod server;
 
-use engines::{Result, median, on_each_engine, quiet};
+use engines::{Engine, Result, median, on_each_engine};
 use server::Server;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    wegraph::platform::http_client::use_ring();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // Cargo asks every benchmark for its tests now and then.
-    if arguments.iter().any(|argument| argument == "--test") {
-        return Ok(());
-    }
-    let scores = arguments.iter().find_map(|argument| argument.parse().ok());
-    let scores = scores.unwrap_or(100_000);
-    on_each_engine(async |engine, url, folder| measure(engine, url, folder, scores).await).await
+    on_each_engine(100_000, async |engine, scores| {
+        measure(engine, scores).await
+    })
+    .await
 }
 
-async fn measure(engine: &str, url: &str, folder: &Path, scores: usize) -> Result<()> {
-    wegraph::app::migrate(&DatabaseConfig {
-        url: url.to_owned().into(),
-        max_connections: 1,
-        migrate_on_start: true,
-        statement_timeout: Duration::from_secs(3),
-    })
-    .await?;
-    let db = sea_orm::Database::connect(quiet(url)).await?;
+async fn measure(engine: &Engine<'_>, scores: usize) -> Result<()> {
+    let (name, db) = (engine.name, &engine.db);
     let started = Instant::now();
-    fill(&db, scores).await?;
+    fill(db, scores).await?;
     println!(
-        "{engine}: {scores} scores stored in {:.0?}",
+        "{name}: {scores} scores stored in {:.0?}",
         started.elapsed()
     );
-    let server = Server::start(folder, &[("WEGRAPH_DATABASE__URL", url)])?;
+    let server = Server::start(engine.folder, &[("WEGRAPH_DATABASE__URL", engine.url)])?;
     let client = reqwest::Client::builder().build()?;
     let ask = async |argument: &str, expected: usize| {
         let query = format!(
@@ -74,17 +59,17 @@ async fn measure(engine: &str, url: &str, folder: &Path, scores: usize) -> Resul
         let answer: Value = request.send().await?.json().await?;
         let count = &answer["data"]["rubric"]["summary"]["count"];
         assert_eq!(count, &json!(expected), "{answer}");
-        Ok::<_, Box<dyn Error>>(())
+        Ok::<_, Box<dyn std::error::Error>>(())
     };
     let kept = median(async || ask("", scores).await).await?;
     let all = "(from: \"2000-01-01T00:00:00Z\")";
     let all = median(async || ask(all, scores).await).await?;
-    let late = format!("(from: \"{}\")", nth_last(&db, 100).await?);
+    let late = format!("(from: \"{}\")", nth_last(db, 100).await?);
     let late = median(async || ask(&late, 100).await).await?;
-    let rows = median(async || group_rows(&db).await).await?;
+    let rows = median(async || group_rows(db).await).await?;
     let ratio = |time: Duration| time.as_secs_f64() / kept.as_secs_f64();
     println!(
-        "{engine}: kept counts {kept:.1?} (1), a period with all {all:.1?} ({:.0}), with the last hundred {late:.1?} ({:.0}), \
+        "{name}: kept counts {kept:.1?} (1), a period with all {all:.1?} ({:.0}), with the last hundred {late:.1?} ({:.0}), \
          grouping the rows {rows:.1?} ({:.0})",
         ratio(all),
         ratio(late),

@@ -10,7 +10,6 @@
 #![recursion_limit = "256"]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -23,7 +22,6 @@ use uuid::Uuid;
 use wegraph::entity::task::{self, Tags, TaskPriority, TaskStatus};
 use wegraph::entity::{task_stream, user};
 use wegraph::platform::clock::{Clock, SystemClock};
-use wegraph::platform::config::DatabaseConfig;
 use wegraph::platform::id::{new_id, parse_id};
 use wegraph::platform::viewer::Role;
 
@@ -31,7 +29,7 @@ use wegraph::platform::viewer::Role;
 mod engines;
 mod server;
 
-use engines::{Result, median, on_each_engine, quiet};
+use engines::{Engine, Result, median, on_each_engine};
 use server::Server;
 
 const TASKS_EACH: usize = 100;
@@ -59,48 +57,28 @@ const PAGES: &[(&str, &str)] = &[
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    wegraph::platform::http_client::use_ring();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // Cargo asks every benchmark for its tests now and then.
-    if arguments.iter().any(|argument| argument == "--test") {
-        return Ok(());
-    }
-    let many = arguments.iter().find_map(|argument| argument.parse().ok());
-    let many = many.unwrap_or(100_000);
-    on_each_engine(async |engine, url, folder| measure(engine, url, folder, many).await).await
+    on_each_engine(100_000, async |engine, many| measure(engine, many).await).await
 }
 
-async fn measure(engine: &str, url: &str, folder: &Path, many: usize) -> Result<()> {
-    wegraph::app::migrate(&DatabaseConfig {
-        url: url.to_owned().into(),
-        max_connections: 1,
-        migrate_on_start: true,
-        statement_timeout: Duration::from_secs(3),
-    })
-    .await?;
-    let db = sea_orm::Database::connect(quiet(url)).await?;
-    let few = pages(&db, url, folder, FEW, "few").await?;
+async fn measure(engine: &Engine<'_>, many: usize) -> Result<()> {
+    let name = engine.name;
+    let few = pages(engine, FEW, "few").await?;
     let started = Instant::now();
-    fill(&db, many - FEW).await?;
-    println!("{engine}: {many} tasks stored in {:.0?}", started.elapsed());
-    let many = pages(&db, url, folder, 0, "many").await?;
-    for (((name, _), few), many) in PAGES.iter().zip(few).zip(many) {
+    fill(&engine.db, many - FEW).await?;
+    println!("{name}: {many} tasks stored in {:.0?}", started.elapsed());
+    let many = pages(engine, 0, "many").await?;
+    for (((page, _), few), many) in PAGES.iter().zip(few).zip(many) {
         let ratio = many.as_secs_f64() / few.as_secs_f64();
-        println!("{engine}: {name}: {few:.2?} among few, {many:.2?} among many ({ratio:.2})");
+        println!("{name}: {page}: {few:.2?} among few, {many:.2?} among many ({ratio:.2})");
     }
     Ok(())
 }
 
 /// What each page costs a person with a hundred tasks, once there are so many more.
-async fn pages(
-    db: &DatabaseConnection,
-    url: &str,
-    folder: &Path,
-    others: usize,
-    name: &str,
-) -> Result<Vec<Duration>> {
+async fn pages(engine: &Engine<'_>, others: usize, name: &str) -> Result<Vec<Duration>> {
+    let db = &engine.db;
     fill(db, others).await?;
-    let server = Server::start(folder, &[("WEGRAPH_DATABASE__URL", url)])?;
+    let server = Server::start(engine.folder, &[("WEGRAPH_DATABASE__URL", engine.url)])?;
     let client = reqwest::Client::builder().build()?;
     let endpoint = format!("http://{}/graphql", server.address);
     let register = format!(
@@ -145,7 +123,7 @@ async fn pages(
 async fn fill(db: &DatabaseConnection, tasks: usize) -> Result<()> {
     let now = SystemClock.now();
     let people: Vec<Uuid> = (0..tasks / TASKS_EACH).map(|_| new_id()).collect();
-    for some in people.chunks(20) {
+    for some in people.chunks(500) {
         let rows = some.iter().map(|id| user::Model {
             id: *id,
             username: None,
@@ -162,10 +140,14 @@ async fn fill(db: &DatabaseConnection, tasks: usize) -> Result<()> {
             created_at: now,
             updated_at: now,
         });
-        let tx = db.begin().await?;
         user::Entity::insert_many(rows.map(|row| row.into_active_model().reset_all()))
-            .exec_without_returning(&tx)
+            .exec_without_returning(db)
             .await?;
+    }
+    // PostgreSQL would look for the owner of every task as if there were a handful.
+    settle(db).await?;
+    for some in people.chunks(20) {
+        let tx = db.begin().await?;
         insert_tasks(&tx, some).await?;
         tx.commit().await?;
     }

@@ -28,6 +28,7 @@ use crate::identity::wechat::Flights;
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::Config;
 use crate::platform::db::{Database, is_unique_violation};
+use crate::platform::housekeeping::every_hour;
 use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
@@ -118,11 +119,11 @@ impl IdentityService {
             Arc::clone(&service.clock),
         );
         tokio::spawn(listener.run());
-        tokio::spawn(housekeeping::run(
-            Arc::downgrade(&service.db),
-            Arc::clone(&service.clock),
-            service.retention,
-        ));
+        let (cleaner, retention) = (Arc::clone(&service.clock), service.retention);
+        every_hour(&service.db, move |db| {
+            let clock = Arc::clone(&cleaner);
+            async move { housekeeping::clean(&db, clock.as_ref(), retention).await }
+        });
         Ok(service)
     }
 

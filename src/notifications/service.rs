@@ -18,6 +18,7 @@ use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::db::Database;
 use crate::platform::fault::{Faults, Rule};
+use crate::platform::housekeeping::every_hour;
 use crate::platform::id::parse_id;
 use crate::platform::viewer::Viewer;
 
@@ -51,8 +52,11 @@ impl NotificationService {
         tokio::spawn(outbox.run());
         let retention =
             TimeDelta::from_std(config.notifications.retention).unwrap_or(TimeDelta::MAX);
-        let (weak, clock_of_cleaner) = (Arc::downgrade(&db), Arc::clone(&clock));
-        tokio::spawn(housekeeping::run(weak, clock_of_cleaner, retention));
+        let cleaner = Arc::clone(&clock);
+        every_hour(&db, move |db| {
+            let clock = Arc::clone(&cleaner);
+            async move { housekeeping::clean(&db, clock.as_ref(), retention).await }
+        });
         Self {
             db,
             clock,

@@ -6,6 +6,7 @@ pub mod config;
 pub mod db;
 pub mod digest;
 pub mod fault;
+pub mod housekeeping;
 pub mod http_client;
 pub mod id;
 pub mod locale;

@@ -15,6 +15,7 @@ use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::db::{Database, WriteFuture, is_orphan, is_unique_violation};
 use crate::platform::digest::content_digest;
 use crate::platform::fault::{Faults, Rule};
+use crate::platform::housekeeping::every_hour;
 use crate::platform::id::{new_id, parse_id};
 use crate::platform::locale::Message;
 use crate::platform::patch::Patch;
@@ -82,7 +83,11 @@ pub struct TaskService {
 impl TaskService {
     /// The service for one server.
     pub fn new(db: Arc<Database>, clock: Arc<dyn Clock>, notifier: Notifier) -> Self {
-        tokio::spawn(sync::keep_house(Arc::downgrade(&db), Arc::clone(&clock)));
+        let cleaner = Arc::clone(&clock);
+        every_hour(&db, move |db| {
+            let clock = Arc::clone(&cleaner);
+            async move { sync::clean(&db, clock.as_ref()).await }
+        });
         let (weak, clock_of_reminders) = (Arc::downgrade(&db), Arc::clone(&clock));
         tokio::spawn(reminder::run(weak, clock_of_reminders, notifier));
         Self {

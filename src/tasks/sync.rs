@@ -4,9 +4,6 @@
 //! has come to and gets what has a higher one: each task once, as it is now, and the tombstone of each that is gone. So a feed
 //! read to its end makes its copy equal, however often a page was lost, read twice or overtaken by new changes.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
@@ -30,7 +27,6 @@ const TOKEN_LIFE: TimeDelta = TimeDelta::days(30);
 const TOMBSTONE_LIFE: TimeDelta = TimeDelta::days(31);
 /// How far ahead another instance's clock may be.
 const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
-const CLEANING: Duration = Duration::from_secs(3600);
 /// Tombstones of one transaction: writers wait no longer than that.
 const BATCH: u64 = 500;
 
@@ -166,20 +162,6 @@ fn changed(task: task::Model, complete_seq: i64) -> (Place, TaskEvent) {
 fn deleted(tombstone: task_tombstone::Model) -> (Place, TaskEvent) {
     let place = (tombstone.change_seq, tombstone.id);
     (place, TaskEvent::deleted(tombstone.id))
-}
-
-/// Deletes tombstones that no token reaches any more, every hour, as long as the server lives.
-pub(super) async fn keep_house(db: Weak<Database>, clock: Arc<dyn Clock>) {
-    // Not all instances of a deployment at the same moment.
-    let mut wait = Duration::from_secs(rand::random_range(60..600));
-    loop {
-        tokio::time::sleep(wait).await;
-        let Some(db) = db.upgrade() else { return };
-        if let Err(error) = clean(&db, clock.as_ref()).await {
-            tracing::warn!(%error, "Old tombstones could not be deleted");
-        }
-        wait = CLEANING;
-    }
 }
 
 /// Deletes the tombstones that are too old now.
