@@ -12,6 +12,7 @@ pub mod entity;
 pub mod clients;
 
 /// What every feature's GraphQL code shares.
+pub mod github;
 pub mod graphql;
 
 /// What people are told.

@@ -11,6 +11,7 @@ use async_graphql::{
     MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
 };
 
+use crate::github::graphql::GithubQuery;
 use crate::graphql::loader::BatchQueue;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::identity::{IdentityService, UserLoader};
@@ -37,6 +38,7 @@ pub struct Query(
     NodeQuery,
     ScoresQuery,
     TasksQuery,
+    GithubQuery,
 );
 
 /// Everything that can be changed. Each field takes one input and returns what it changed; it answers after the change is

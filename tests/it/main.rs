@@ -6,6 +6,7 @@
 mod cli;
 #[path = "../corpus/mod.rs"]
 mod corpus;
+mod github;
 mod harness;
 mod http;
 mod identity;

@@ -11,8 +11,9 @@ use wegraph::schema::sdl;
 use crate::harness::{on_each_database, once};
 
 /// Root fields that need no token.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 10] = [
     "errorCatalog",
+    "languages",
     "login",
     "node",
     "refreshSession",

@@ -82,6 +82,7 @@ const RULES: &[(&str, Rule, &str)] = &[
     ),
     ("Grade", Rule::WithObject, "criterion grade comment"),
     ("GradeCount", Rule::WithObject, "grade count"),
+    ("Language", Rule::WithObject, "name color slug"),
     ("LinkWechatPayload", Rule::WithObject, "user"),
     ("LogoutPayload", Rule::WithObject, "endedSessions"),
     ("Mutation", Rule::Public, "login register refreshSession"),
@@ -119,7 +120,7 @@ const RULES: &[(&str, Rule, &str)] = &[
     (
         "Query",
         Rule::Public,
-        "viewer usernameAvailable errorCatalog node rubric rubrics",
+        "viewer usernameAvailable errorCatalog node rubric rubrics languages",
     ),
     ("Query", Rule::Admin, "user users auditEvents"),
     (

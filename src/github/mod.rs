@@ -1,0 +1,6 @@
+//! GitHub as mini-programs browse it.
+
+pub mod graphql;
+mod language;
+
+pub use language::Language;
