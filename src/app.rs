@@ -114,20 +114,17 @@ impl App {
             stop.await;
             drop(stopping);
         };
-        let sockets = self.sockets;
+        let (sockets, notifications) = (self.sockets, self.notifications);
         let farewell = async {
             // An error says that the other end is gone, which is the message.
             drop(stopped.await);
-            if tokio::time::timeout(SHUTDOWN_GRACE, sockets.stop())
-                .await
-                .is_err()
-            {
-                tracing::warn!("Stopping with sockets still open");
+            let goodbye = async { tokio::join!(sockets.stop(), notifications.stop()) };
+            if tokio::time::timeout(SHUTDOWN_GRACE, goodbye).await.is_err() {
+                tracing::warn!("Stopping with sockets still open, or messages under way");
             }
         };
         let serving = server::serve(self.router, listener, &self.http, stop, SHUTDOWN_GRACE);
         tokio::join!(serving, farewell);
-        self.notifications.stop().await;
         self.db.close().await?;
         Ok(())
     }

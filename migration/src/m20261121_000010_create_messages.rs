@@ -88,13 +88,19 @@ impl MigrationTrait for Migration {
             (
                 "ix_outbox_messages_state",
                 "outbox_messages",
-                &["state", "due_at"],
+                &["state", "due_at", "user_id"],
                 false,
             ),
             (
                 "ix_outbox_messages_user_id",
                 "outbox_messages",
-                &["user_id"],
+                &["user_id", "state", "due_at"],
+                false,
+            ),
+            (
+                "ix_outbox_messages_claim_id",
+                "outbox_messages",
+                &["claim_id"],
                 false,
             ),
             // To forget old ones.

@@ -28,10 +28,10 @@ use crate::identity::wechat::Flights;
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::Config;
 use crate::platform::db::{Database, is_unique_violation};
-use crate::platform::housekeeping::every_hour;
 use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
+use crate::platform::worker::every_hour;
 
 /// Who an access token speaks for, and how long.
 #[derive(Debug, Clone, Copy)]

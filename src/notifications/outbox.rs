@@ -4,28 +4,25 @@
 //! call; whoever finds it so marked when its sender must have died gives it up, because it may have been sent. Messages are
 //! repeated only when it is certain that they were not sent. A person is sent one at a time (errcode 43108 otherwise).
 
-use std::collections::HashSet;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::clients::wechat::{SendError, SubscribeMessage, WechatClient};
 use crate::entity::notification::DeliveryState;
 use crate::entity::outbox_message::{self, MessageState};
-use crate::notifications::repository::{self, Verdict};
+use crate::notifications::repository::{self, Due, Verdict};
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::db::{Database, is_unique_violation};
 use crate::platform::id::new_id;
 
-/// How often an instance looks.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Messages that one instance sends at the same time.
 pub(super) const SENDERS: u32 = 8;
-/// Messages of one look.
+/// People of one look.
 const BATCH: u64 = 100;
 /// Longest a sender may take; what the platform's client needs lies far below.
 const LEASE: TimeDelta = TimeDelta::minutes(5);
@@ -34,55 +31,37 @@ const MAX_BUSY_TRIES: i32 = 5;
 const MAX_UNREACHED_TRIES: i32 = 12;
 /// Waits double from one try to the next, up to this.
 const MAX_WAIT_SECONDS: i64 = 600;
+/// What lies further ahead was written down by a clock that has been put back since.
+const HORIZON: TimeDelta = TimeDelta::minutes(20);
+/// A message that could not be sent for so long is not worth sending.
+const MAX_AGE: TimeDelta = TimeDelta::days(1);
 /// Tries to write down what has become of a message.
 const MAX_CONCLUSIONS: u32 = 5;
 
 /// What a sender needs.
 pub(super) struct Outbox {
-    pub(super) db: Weak<Database>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wechat: WechatClient,
     /// One for each message that may be under way; closed when the server stops.
     pub(super) permits: Arc<Semaphore>,
 }
 
-/// A message of the queue, and whose it is.
-type Queued = (Uuid, Uuid);
-
 impl Outbox {
-    /// Sends what is due, as long as the server lives.
-    pub(super) async fn run(self) {
-        let this = Arc::new(self);
-        loop {
-            tokio::time::sleep(INTERVAL).await;
-            let Some(db) = this.db.upgrade() else { return };
-            if this.permits.is_closed() {
-                return;
-            }
-            if let Err(error) = this.send_due(&db).await {
-                tracing::warn!(%error, "Messages could not be sent; they will be");
-            }
-        }
-    }
-
-    async fn send_due(self: &Arc<Self>, db: &Arc<Database>) -> Result<(), DbErr> {
-        self.give_up_lost(db).await?;
+    /// Sends what is due now.
+    pub(super) async fn send_due(self: Arc<Self>, db: Arc<Database>) -> Result<(), DbErr> {
+        self.give_up_lost(&db).await?;
         loop {
             let now = self.clock.now();
-            let due =
-                repository::list_due_messages(db.background(), MessageState::Queued, now, BATCH);
-            let mut users = HashSet::new();
-            let mut round: Vec<Queued> = due.await?;
-            round.retain(|(_, user)| users.insert(*user));
+            let users = repository::list_waiting_users(db.background(), due_at(now), BATCH).await?;
             let mut sending = Vec::new();
-            for queued in round {
+            for user in users {
                 // Only closed when the server stops.
                 let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
                     return Ok(());
                 };
-                let (this, db) = (Arc::clone(self), Arc::clone(db));
+                let (this, db) = (Arc::clone(&self), Arc::clone(&db));
                 sending.push(tokio::spawn(async move {
-                    this.send_one(&db, queued, permit).await
+                    this.send_one(&db, user, permit).await
                 }));
             }
             let mut progress = false;
@@ -95,12 +74,14 @@ impl Outbox {
         }
     }
 
-    /// Whether there was something to send.
-    async fn send_one(&self, db: &Database, queued: Queued, _permit: OwnedSemaphorePermit) -> bool {
-        let id = queued.0;
-        match self.claim(db, queued).await {
+    /// Whether there was something to send to this person.
+    async fn send_one(&self, db: &Database, user: Uuid, _permit: OwnedSemaphorePermit) -> bool {
+        match self.claim(db, user).await {
             Ok(Some((message, openid))) => {
                 let outcome = match openid {
+                    _ if self.clock.now() - message.created_at > MAX_AGE => {
+                        Outcome::failed("EXPIRED", Refund::Credit)
+                    }
                     Some(openid) => self.call(&message, openid).await,
                     None => Outcome::failed("NO_ACCOUNT", Refund::Credit),
                 };
@@ -109,35 +90,35 @@ impl Outbox {
             }
             Ok(None) => false,
             Err(error) => {
-                tracing::warn!(%error, message.id = %id, "A message could not be claimed");
+                tracing::warn!(%error, user.id = %user, "A message could not be claimed");
                 false
             }
         }
     }
 
-    /// Marks the message as being sent; `None` when somebody else has it, or sends its user another one.
+    /// Marks the person's next message as being sent; `None` when somebody else sends them one.
     async fn claim(
         &self,
         db: &Database,
-        queued: Queued,
+        user: Uuid,
     ) -> Result<Option<(outbox_message::Model, Option<String>)>, DbErr> {
-        let (claim_id, lease_until) = (new_id(), self.clock.now() + LEASE);
+        let now = self.clock.now();
+        let (claim_id, lease_until) = (new_id(), now + LEASE);
         let claimed = db
             .write(move |tx| {
                 Box::pin(async move {
-                    let message =
-                        repository::claim_message(tx, queued, claim_id, lease_until).await?;
-                    let Some(message) = message else {
-                        return Ok(None);
-                    };
-                    let openid =
-                        repository::find_openid(tx, message.user_id, &message.app_id).await?;
-                    Ok(Some((message, openid)))
+                    repository::claim_message(tx, user, due_at(now), claim_id, lease_until).await?;
+                    find_claimed(tx, claim_id).await
                 })
             })
             .await;
         match claimed {
             Err(error) if is_unique_violation(&error) => Ok(None),
+            // The answer to the commit may have been lost. Nobody else knows the id.
+            Err(error) => match find_claimed(db.read(), claim_id).await? {
+                None => Err(error),
+                claimed => Ok(claimed),
+            },
             claimed => claimed,
         }
     }
@@ -188,24 +169,51 @@ impl Outbox {
     /// Gives up messages whose senders died: they may have been sent.
     async fn give_up_lost(&self, db: &Database) -> Result<(), DbErr> {
         let now = self.clock.now();
-        let lost =
-            repository::list_due_messages(db.background(), MessageState::Sending, now, BATCH);
-        for (id, _) in lost.await? {
+        let lost = repository::list_lost_messages(db.background(), due_at(now), BATCH).await?;
+        for (id, notification_id) in lost {
             let given_up = db.write(move |tx| {
                 Box::pin(async move {
-                    let given_up = repository::give_up_message(tx, id, now, "UNKNOWN").await?;
+                    let given_up =
+                        repository::give_up_message(tx, id, due_at(now), now, "UNKNOWN").await?;
                     if given_up {
-                        repository::set_delivery(tx, id, DeliveryState::Failed).await?;
+                        let failed = DeliveryState::Failed;
+                        repository::set_delivery(tx, vec![notification_id], failed).await?;
                     }
                     Ok::<_, DbErr>(given_up)
                 })
             });
-            if given_up.await? {
-                tracing::warn!(message.id = %id, "A message was given up: it may have been sent");
+            match given_up.await {
+                Ok(true) => {
+                    tracing::warn!(message.id = %id, "A message was given up: it may have been sent");
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, message.id = %id, "A message could not be given up");
+                }
             }
         }
         Ok(())
     }
+}
+
+/// When a message is due, or its lease is over.
+fn due_at(now: Timestamp) -> Due {
+    Due {
+        at: now,
+        beyond: now + HORIZON,
+    }
+}
+
+/// The message of a claim, and the person as the mini-program knows them.
+async fn find_claimed(
+    db: &impl ConnectionTrait,
+    claim_id: Uuid,
+) -> Result<Option<(outbox_message::Model, Option<String>)>, DbErr> {
+    let Some(message) = repository::find_claimed_message(db, claim_id).await? else {
+        return Ok(None);
+    };
+    let openid = repository::find_openid(db, message.user_id, &message.app_id).await?;
+    Ok(Some((message, openid)))
 }
 
 /// What a message leaves of the consent that it was to use up.
@@ -283,7 +291,7 @@ async fn conclude(
     let verdict = Verdict {
         state: outcome.state,
         due_at: now + outcome.wait,
-        reason: outcome.reason,
+        reason: outcome.reason.clone(),
     };
     let Some(claim_id) = message.claim_id else {
         return Ok(());
@@ -295,12 +303,19 @@ async fn conclude(
     match outcome.refund {
         Refund::None => {}
         Refund::Credit => repository::change_credits(tx, &[key], 1).await?,
-        Refund::NoneLeft => repository::clear_credit(tx, &key).await?,
+        Refund::NoneLeft => {
+            repository::clear_credit(tx, &key).await?;
+            // What is queued for the same person and template would be refused as well.
+            let reason = outcome.reason.as_deref().unwrap_or_default();
+            let refused = repository::list_queued_messages(tx, &key).await?;
+            repository::refuse_queued_messages(tx, &key, now, reason).await?;
+            repository::set_delivery(tx, refused, DeliveryState::Failed).await?;
+        }
     }
     let delivery = match outcome.state {
         MessageState::Sent => DeliveryState::Sent,
         MessageState::Failed => DeliveryState::Failed,
         MessageState::Queued | MessageState::Sending => return Ok(()),
     };
-    repository::set_delivery(tx, message.id, delivery).await
+    repository::set_delivery(tx, vec![message.notification_id], delivery).await
 }

@@ -18,9 +18,9 @@ use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::db::Database;
 use crate::platform::fault::{Faults, Rule};
-use crate::platform::housekeeping::every_hour;
 use crate::platform::id::parse_id;
 use crate::platform::viewer::Viewer;
+use crate::platform::worker::{every_hour, every_second};
 
 /// Most notifications that one call names.
 const IDS_MAX: usize = 100;
@@ -43,13 +43,12 @@ impl NotificationService {
         config: &Config,
     ) -> Self {
         let senders = Arc::new(Semaphore::new(SENDERS as usize));
-        let outbox = Outbox {
-            db: Arc::downgrade(&db),
+        let outbox = Arc::new(Outbox {
             clock: Arc::clone(&clock),
             wechat,
             permits: Arc::clone(&senders),
-        };
-        tokio::spawn(outbox.run());
+        });
+        every_second(&db, move |db| Arc::clone(&outbox).send_due(db));
         let retention =
             TimeDelta::from_std(config.notifications.retention).unwrap_or(TimeDelta::MAX);
         let cleaner = Arc::clone(&clock);
@@ -69,8 +68,9 @@ impl NotificationService {
     /// Waits for the messages that are being sent, and sends no more.
     pub async fn stop(&self) {
         // Fails only when it was closed before.
-        drop(self.senders.acquire_many(SENDERS).await);
+        let all = self.senders.acquire_many(SENDERS).await;
         self.senders.close();
+        drop(all);
     }
 
     /// Deletes old notifications, as the server does every hour.

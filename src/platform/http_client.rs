@@ -14,6 +14,8 @@ pub fn build(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
             .user_agent(concat!("wegraph/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeout.min(Duration::from_secs(3)))
             .timeout(timeout)
+            // What lies idle longer may have been closed at the other end, and a call that meets that is not always safe to repeat.
+            .pool_idle_timeout(Duration::from_secs(15))
             .redirect(reqwest::redirect::Policy::none())
             // Settings come from our own layers only, and a proxy would see where the secrets go.
             .no_proxy()

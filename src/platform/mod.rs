@@ -6,7 +6,7 @@ pub mod config;
 pub mod db;
 pub mod digest;
 pub mod fault;
-pub mod housekeeping;
+
 pub mod http_client;
 pub mod id;
 pub mod locale;
@@ -14,3 +14,4 @@ pub mod patch;
 pub mod task;
 pub mod telemetry;
 pub mod viewer;
+pub mod worker;

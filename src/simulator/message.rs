@@ -71,6 +71,26 @@ impl WechatSimulator {
         self.messages(|messages| messages.faults.entry(person).or_default().extend(faults));
     }
 
+    /// Gives a person a message and uses up a consent; whether there was one.
+    fn deliver(&self, person: String, template_id: String, body: Value) -> bool {
+        self.messages(|messages| {
+            messages.busy.remove(&person);
+            if !template_id.starts_with("sim-") {
+                let key = (person.clone(), template_id.clone());
+                match messages.consents.get_mut(&key) {
+                    Some(left) if *left > 0 => *left -= 1,
+                    _ => return false,
+                }
+            }
+            messages.sent.push(SentMessage {
+                openid: person,
+                template_id,
+                body,
+            });
+            true
+        })
+    }
+
     /// How long each message takes from now on.
     pub fn delay_sends(&self, delay: Duration) {
         self.messages(|messages| messages.delay = delay);
@@ -133,23 +153,12 @@ pub(super) async fn send(
     if !simulator.messages(|messages| messages.busy.insert(person.clone())) {
         return Reply::Errcode(43108).send().await;
     }
-    tokio::time::sleep(delay).await;
-    let is_sent = simulator.messages(|messages| {
-        messages.busy.remove(&person);
-        if !template_id.starts_with("sim-") {
-            let key = (person.clone(), template_id.clone());
-            match messages.consents.get_mut(&key) {
-                Some(left) if *left > 0 => *left -= 1,
-                _ => return false,
-            }
-        }
-        messages.sent.push(SentMessage {
-            openid: person,
-            template_id,
-            body,
-        });
-        true
+    // It goes on when whoever asked has gone: the platform has the message.
+    let sending = tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        simulator.deliver(person, template_id, body)
     });
+    let is_sent = sending.await.unwrap_or_default();
     let reply = match (is_sent, fault) {
         (false, _) => Reply::Errcode(43101),
         (true, Some(_)) => Reply::Fault("close".to_owned()),
@@ -164,6 +173,9 @@ fn check(
     app_id: &str,
     body: &str,
 ) -> Result<(String, String, Value), i64> {
+    if body.is_empty() {
+        return Err(44002);
+    }
     let body: Value = serde_json::from_str(body).map_err(|_| 47001)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let person = text("touser").ok_or(40003)?;
@@ -174,6 +186,10 @@ fn check(
     }
     let states = ["developer", "trial", "formal"];
     if text("miniprogram_state").is_some_and(|state| !states.contains(&state)) {
+        return Err(47001);
+    }
+    let languages = ["zh_CN", "en_US", "zh_HK", "zh_TW"];
+    if text("lang").is_some_and(|language| !languages.contains(&language)) {
         return Err(47001);
     }
     if text("page").is_some_and(|page| page.is_empty() || page.starts_with('/')) {
@@ -209,16 +225,28 @@ fn takes(key: &str, value: &str) -> bool {
         return false;
     }
     let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
-    match key.trim_end_matches(|c: char| c.is_ascii_digit()) {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let has_digits = value.chars().any(is_digit);
+    match key.trim_end_matches(is_digit) {
         "thing" => length <= 20,
-        "number" | "letter" => length <= 32 && value.is_ascii(),
-        "symbol" => length <= 5,
+        "number" => length <= 32 && value.trim_start_matches('-').parse::<f64>().is_ok(),
+        "letter" => length <= 32 && value.chars().all(|c| c.is_ascii_alphabetic()),
+        "symbol" => length <= 5 && !value.chars().any(char::is_alphanumeric),
         "character_string" => length <= 32 && !value.chars().any(is_chinese),
-        "time" | "date" => {
-            value.starts_with(|c: char| c.is_ascii_digit()) && value.contains([':', '日', '-'])
+        "time" => {
+            value.contains(':')
+                && value
+                    .chars()
+                    .all(|c| is_digit(c) || "年月日: ~".contains(c))
         }
-        "amount" => length <= 14,
-        "phone_number" => length <= 17,
+        "date" => {
+            has_digits
+                && value
+                    .chars()
+                    .all(|c| is_digit(c) || "年月日: ~-/.".contains(c))
+        }
+        "amount" => has_digits && value.chars().filter(|c| is_digit(*c)).count() <= 10,
+        "phone_number" => length <= 17 && value.is_ascii() && has_digits,
         "car_number" => length <= 8,
         "name" => length <= 10 || (length <= 20 && value.is_ascii()),
         "phrase" => length <= 5 && value.chars().all(is_chinese),

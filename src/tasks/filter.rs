@@ -80,11 +80,12 @@ impl TaskFilter {
             condition = condition.add(contains(task::Column::TagsKey, &framed));
         }
         if let Some(search) = folded(self.search.as_deref()) {
-            condition = condition.add(match backend {
-                // The index is of three characters each.
-                DbBackend::Sqlite if search.chars().count() >= 3 => found(owner, &search),
-                _ => contains(task::Column::SearchText, &search),
-            });
+            // The index is of three characters each.
+            if backend == DbBackend::Sqlite && search.chars().count() >= 3 {
+                condition = condition.add(found(owner, &search));
+            }
+            // It takes some rare characters for each other, so this is asked of what it finds, too.
+            condition = condition.add(contains(task::Column::SearchText, &search));
         }
         if let Some(time) = self.due_after {
             condition = condition.add(task::Column::DueAt.gte(time));

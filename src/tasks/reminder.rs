@@ -5,9 +5,6 @@
 //! written. So a process may be killed at any moment, and the clock may jump: what is due and PENDING is fired by whoever looks
 //! next, once.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-
 use sea_orm::{DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
@@ -18,8 +15,6 @@ use crate::platform::db::Database;
 use crate::platform::id::new_id;
 use crate::tasks::repository;
 
-/// How often an instance looks. One lookup in an index, so there is no need to be sparing.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Reminders of one transaction.
 const BATCH: u64 = 100;
 
@@ -36,38 +31,50 @@ pub(super) async fn schedule(
     }
 }
 
-/// Fires what is due, as long as the server lives.
-pub(super) async fn run(db: Weak<Database>, clock: Arc<dyn Clock>, notifier: Notifier) {
+/// Fires all that is due now.
+pub(super) async fn fire_due(
+    db: &Database,
+    clock: &dyn Clock,
+    notifier: &Notifier,
+) -> Result<(), DbErr> {
+    // What cannot be fired must not keep the others waiting.
+    let mut failed = 0;
     loop {
-        tokio::time::sleep(INTERVAL).await;
-        let Some(db) = db.upgrade() else { return };
-        if let Err(error) = fire_due(&db, clock.as_ref(), &notifier).await {
-            tracing::warn!(%error, "Reminders could not be fired; they will be");
+        let now = clock.now();
+        let due = repository::list_due_reminders(db.background(), now, failed, BATCH).await?;
+        let count = due.len() as u64;
+        if let Err(error) = fire_batch(db, notifier, due.clone(), now).await {
+            tracing::warn!(%error, count, "Reminders could not be fired together");
+            for one in due {
+                if let Err(error) = fire_batch(db, notifier, vec![one], now).await {
+                    tracing::error!(%error, task.id = %one.0, "A reminder could not be fired");
+                    failed += 1;
+                }
+            }
+        }
+        if count < BATCH {
+            return Ok(());
         }
     }
 }
 
-/// Fires all that is due now.
-async fn fire_due(db: &Database, clock: &dyn Clock, notifier: &Notifier) -> Result<(), DbErr> {
-    loop {
-        let now = clock.now();
-        let due = repository::list_due_reminders(db.background(), now, BATCH).await?;
-        if due.is_empty() {
-            return Ok(());
-        }
-        let count = due.len();
-        let notifier = notifier.clone();
-        let fired = db
-            .write(move |tx| {
-                let (due, notifier) = (due.clone(), notifier.clone());
-                Box::pin(async move { fire(tx, &notifier, due, now).await })
-            })
-            .await?;
-        tracing::info!(count = fired, "Fired reminders");
-        if (count as u64) < BATCH {
-            return Ok(());
-        }
+async fn fire_batch(
+    db: &Database,
+    notifier: &Notifier,
+    due: Vec<(Uuid, Timestamp)>,
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    if due.is_empty() {
+        return Ok(());
     }
+    let notifier = notifier.clone();
+    let fired = db.write(move |tx| {
+        let (due, notifier) = (due.clone(), notifier.clone());
+        Box::pin(async move { fire(tx, &notifier, due, now).await })
+    });
+    let count = fired.await?;
+    tracing::info!(count, "Fired reminders");
+    Ok(())
 }
 
 /// Fires those of `due` that nobody else has; how many.

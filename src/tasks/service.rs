@@ -15,11 +15,11 @@ use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::db::{Database, WriteFuture, is_orphan, is_unique_violation};
 use crate::platform::digest::content_digest;
 use crate::platform::fault::{Faults, Rule};
-use crate::platform::housekeeping::every_hour;
 use crate::platform::id::{new_id, parse_id};
 use crate::platform::locale::Message;
 use crate::platform::patch::Patch;
 use crate::platform::viewer::Viewer;
+use crate::platform::worker::{every_hour, every_second};
 use crate::tasks::bulk::bury;
 use crate::tasks::error::TaskError;
 use crate::tasks::event::{ChangeKind, Lagged, TaskEvent, TaskEvents};
@@ -88,8 +88,11 @@ impl TaskService {
             let clock = Arc::clone(&cleaner);
             async move { sync::clean(&db, clock.as_ref()).await }
         });
-        let (weak, clock_of_reminders) = (Arc::downgrade(&db), Arc::clone(&clock));
-        tokio::spawn(reminder::run(weak, clock_of_reminders, notifier));
+        let worker = Arc::clone(&clock);
+        every_second(&db, move |db| {
+            let (clock, notifier) = (Arc::clone(&worker), notifier.clone());
+            async move { reminder::fire_due(&db, clock.as_ref(), &notifier).await }
+        });
         Self {
             db,
             clock,

@@ -157,17 +157,19 @@ pub(crate) async fn list_accounts(
         .await
 }
 
-/// The person as the mini-program knows them.
+/// The person as the mini-program knows them, unless they are disabled.
 pub(crate) async fn find_openid(
     tx: &impl ConnectionTrait,
-    user: Uuid,
+    user_id: Uuid,
     app_id: &str,
 ) -> Result<Option<String>, DbErr> {
     wechat_identity::Entity::find()
         .select_only()
         .column(wechat_identity::Column::Openid)
-        .filter(wechat_identity::Column::UserId.eq(user))
+        .filter(wechat_identity::Column::UserId.eq(user_id))
         .filter(wechat_identity::Column::AppId.eq(app_id))
+        .join(JoinType::InnerJoin, wechat_identity::Relation::User.def())
+        .filter(user::Column::IsDisabled.eq(false))
         .order_by_asc(wechat_identity::Column::CreatedAt)
         .into_tuple()
         .one(tx)

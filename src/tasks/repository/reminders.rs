@@ -54,10 +54,11 @@ pub(crate) async fn insert_reminder(
         .map(drop)
 }
 
-/// Reminders whose time has come, the oldest first.
+/// Reminders whose time has come, the oldest first, behind the first `offset`.
 pub(crate) async fn list_due_reminders(
     db: &impl ConnectionTrait,
     now: Timestamp,
+    offset: u64,
     limit: u64,
 ) -> Result<Vec<(Uuid, Timestamp)>, DbErr> {
     reminder::Entity::find()
@@ -66,6 +67,8 @@ pub(crate) async fn list_due_reminders(
         .filter(reminder::Column::State.eq(ReminderState::Pending))
         .filter(reminder::Column::RemindAt.lte(now))
         .order_by_asc(reminder::Column::RemindAt)
+        .order_by_asc(reminder::Column::TaskId)
+        .offset(offset)
         .limit(limit)
         .into_tuple()
         .all(db)

@@ -228,9 +228,15 @@ on_each_database! {
         assert_eq!(titles.len(), 50, "{told:?}");
         let sent = field.sent();
         assert!(sent.values().all(|times| *times == 1), "{sent:?}");
+        let messages = outbox_message::Entity::find().all(db.read()).await.expect("the messages");
+        for message in messages.iter().filter(|one| one.state == MessageState::Failed) {
+            assert_eq!(message.reason.as_deref(), Some("UNKNOWN"));
+        }
         // What is said to be sent was; what nobody knows of may have been.
         let failed = told.iter().filter(|(_, delivery)| delivery == "FAILED").count();
         assert!(failed > 0, "no process died while it sent");
+        // Some of what nobody knows of was sent: the platform had it when the process died.
+        assert!(told.iter().any(|(title, delivery)| delivery == "FAILED" && sent.contains_key(title)));
         for (title, delivery) in &told {
             assert!(delivery == "FAILED" || sent.contains_key(title), "{title} {delivery}");
         }

@@ -260,6 +260,83 @@ on_each_database! {
         app.stop().await;
     }
 
+    async fn what_is_queued_behind_a_refusal_is_not_sent(app) {
+        let app = start(app.engine).await;
+        let (lin, mei) = (app.user("lin").await, app.user("mei").await);
+        for _ in 0..4 {
+            agree(&app, &lin, "lin").await;
+            agree(&app, &mei, "mei").await;
+        }
+        app.wechat.fail_sends(APP_ID, "lin", &["-1", "43101"]);
+        let at = after(&app, 60);
+        for client in [&lin, &mei] {
+            join_all((0..3).map(|n| create(client, json!({"title": n.to_string(), "remindAt": at})))).await;
+        }
+        app.advance(TimeDelta::seconds(61));
+        // Hers do not wait for those of somebody whose have to be tried again.
+        assert!(deliveries(&mei, 3).await.values().all(|one| one == "SENT"));
+        for _ in 0..3 {
+            a_while().await;
+            app.advance(TimeDelta::seconds(5));
+        }
+        // One was on its way while the first waited to be tried again.
+        let states = deliveries(&lin, 3).await;
+        let count = |state: &str| states.values().filter(|one| *one == state).count();
+        assert!(count("FAILED") >= 1 && count("QUEUED") == 0, "{states:?}");
+        assert_eq!(app.wechat.send_calls_to(APP_ID, "lin"), 1 + 1 + count("SENT") as u64, "{states:?}");
+        assert_eq!(remaining(&lin).await, 0);
+        app.stop().await;
+    }
+
+    async fn what_could_not_be_sent_in_time_or_to_whom_is_not_sent(app) {
+        let app = start(app.engine).await;
+        let (lin, mei) = (app.user("lin").await, app.user("mei").await);
+        for (person, client) in [("lin", &lin), ("mei", &mei)] {
+            agree(&app, client, person).await;
+            app.wechat.fail_sends(APP_ID, person, &["-1"]);
+            create(client, json!({"title": "once", "remindAt": after(&app, 60)})).await;
+        }
+        app.advance(TimeDelta::seconds(61));
+        while app.wechat.send_calls() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        app.change_user(&mei.user_id, |user| user.is_disabled = sea_orm::ActiveValue::Set(true)).await;
+        // Both are to be tried again.
+        app.advance(TimeDelta::seconds(10));
+        assert_eq!(deliveries(&lin, 1).await["once"], "SENT");
+        a_while().await;
+        assert_eq!(reason(&app, &mei).await.as_deref(), Some("NO_ACCOUNT"));
+        agree(&app, &lin, "lin").await;
+        app.wechat.fail_sends(APP_ID, "lin", &["-1"]);
+        create(&lin, json!({"title": "late", "remindAt": after(&app, -1)})).await;
+        while app.wechat.send_calls() < 4 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        app.advance(TimeDelta::hours(25));
+        assert_eq!(deliveries(&app.user("lin").await, 2).await["late"], "FAILED");
+        assert_eq!(app.wechat.send_calls(), 4);
+        assert_eq!(remaining(&app.user("lin").await).await, 1);
+        app.stop().await;
+    }
+
+    async fn a_clock_that_is_put_back_holds_nothing_up(app) {
+        let app = start(app.engine).await;
+        let lin = app.user("lin").await;
+        for _ in 0..2 {
+            agree(&app, &lin, "lin").await;
+        }
+        app.wechat.fail_sends(APP_ID, "lin", &["-1"]);
+        create(&lin, json!({"title": "once", "remindAt": after(&app, -1)})).await;
+        while app.wechat.send_calls() < 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Long enough to be written down, not for the next try.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        app.advance(TimeDelta::days(-2));
+        assert_eq!(deliveries(&app.user("lin").await, 1).await["once"], "SENT");
+        app.stop().await;
+    }
+
     async fn several_servers_send_each_message_once_and_a_person_one_at_a_time(app) {
         let app = start(app.engine).await;
         let siblings = [app.sibling().await, app.sibling().await];
