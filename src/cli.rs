@@ -199,7 +199,8 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
         settings.set("wechat.app_secret", DEV_APP_SECRET.to_owned(), "dev");
     }
     let is_simulated = !settings.is_set("wechat.base_url");
-    if is_simulated && !settings.is_set("wechat.reminder_template_id") {
+    let has_template = settings.is_set("wechat.reminder_template_id");
+    if is_simulated && !has_template && settings.is_set("wechat.app_id") {
         let template = DEV_TEMPLATE_ID.to_owned();
         settings.set("wechat.reminder_template_id", template, "dev");
     }

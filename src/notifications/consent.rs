@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::entity::subscribe_consent;
+use crate::entity::{subscribe_consent, subscribe_credit};
 use crate::notifications::error::NotificationError;
 use crate::notifications::repository;
 use crate::notifications::service::NotificationService;
@@ -30,6 +30,8 @@ pub struct ConsentAnswer {
 /// What is left of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credit {
+    /// The mini-program's AppID.
+    pub app_id: String,
     /// The template.
     pub template_id: String,
     /// Messages that may still be sent.
@@ -89,32 +91,44 @@ impl NotificationService {
             }
             recorded => recorded?,
         };
-        Ok(self.by_template(credits))
+        self.by_template(viewer, credits).await
     }
 
-    /// The caller's credits of every template in the settings.
+    /// The caller's credits of the templates in the settings: of the mini-programs in which they have signed in, and of others for
+    /// which there are some. Of all for somebody who has signed in to none yet.
     ///
     /// # Errors
     /// Only the database's.
     pub async fn credits(&self, viewer: &Viewer) -> Result<Vec<Credit>, NotificationError> {
         let credits = repository::list_credits(self.db.read(), viewer.user_id).await?;
-        Ok(self.by_template(credits))
+        self.by_template(viewer, credits).await
     }
 
-    fn by_template(&self, credits: Vec<crate::entity::subscribe_credit::Model>) -> Vec<Credit> {
+    async fn by_template(
+        &self,
+        viewer: &Viewer,
+        credits: Vec<subscribe_credit::Model>,
+    ) -> Result<Vec<Credit>, NotificationError> {
+        let accounts = repository::list_accounts(self.db.read(), vec![viewer.user_id]).await?;
+        let has_account = |app_id: &str| {
+            accounts.is_empty() || accounts.iter().any(|(_, account)| account == app_id)
+        };
         let remaining = |template_id: &str| {
-            let credit = credits
-                .iter()
-                .find(|credit| credit.template_id == template_id);
+            let mut credits = credits.iter();
+            let credit = credits.find(|credit| credit.template_id == template_id);
             credit.map_or(0, |credit| credit.remaining)
         };
-        let templates = self.notifier.template_ids();
-        templates
-            .map(|template_id| Credit {
+        let credits = self
+            .notifier
+            .templates()
+            .map(|(app_id, template_id)| Credit {
+                app_id: app_id.to_owned(),
                 template_id: template_id.to_owned(),
                 remaining: remaining(template_id),
-            })
-            .collect()
+            });
+        Ok(credits
+            .filter(|credit| credit.remaining > 0 || has_account(&credit.app_id))
+            .collect())
     }
 
     fn check_consent(&self, id: &str, answers: &[ConsentAnswer]) -> Result<Uuid, Faults> {

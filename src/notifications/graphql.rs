@@ -27,7 +27,8 @@ pub enum NotificationKind {
 pub enum DeliveryState {
     /// There is none: the notification stands in the inbox alone.
     InboxOnly,
-    /// It waits to be sent.
+    /// It waits to be sent, or is on its way. One whose sender died becomes FAILED within a minute or two: nobody knows whether it was
+    /// sent.
     Queued,
     /// WeChat has taken it.
     Sent,
@@ -133,7 +134,9 @@ pub(super) struct MarkNotificationsReadPayload {
 /// How many messages of a template the person may still be sent.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct SubscribeCredit {
-    /// The template, as `wx.requestSubscribeMessage` takes it.
+    /// The mini-program whose template it is.
+    app_id: String,
+    /// The template, as `wx.requestSubscribeMessage` of that mini-program takes it.
     template_id: String,
     /// Messages that they agreed to and that were not sent yet.
     remaining: i32,
@@ -142,6 +145,7 @@ pub struct SubscribeCredit {
 impl From<Credit> for SubscribeCredit {
     fn from(credit: Credit) -> Self {
         Self {
+            app_id: credit.app_id,
             template_id: credit.template_id,
             remaining: credit.remaining,
         }

@@ -58,11 +58,15 @@ impl Notifier {
         }
     }
 
-    /// The templates that people can agree to, in their order.
+    /// The templates that people can agree to, in their order: AppID and id.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = (&str, &str)> {
+        let templates = self.reminders.iter();
+        templates.map(|(app_id, template)| (app_id.as_str(), template.id.as_str()))
+    }
+
+    /// Their ids.
     pub(crate) fn template_ids(&self) -> impl Iterator<Item = &str> {
-        self.reminders
-            .iter()
-            .map(|(_, template)| template.id.as_str())
+        self.templates().map(|(_, id)| id)
     }
 
     /// Reminds in the transaction: what a person was told before is passed over, and a message is only written down when a credit

@@ -24,8 +24,8 @@ use crate::platform::id::new_id;
 pub(super) const SENDERS: u32 = 8;
 /// People of one look.
 const BATCH: u64 = 100;
-/// Longest a sender may take; what the platform's client needs lies far below.
-const LEASE: TimeDelta = TimeDelta::minutes(5);
+/// What a sender may take besides its calls: to write down what has become of the message.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// Tries of a message that the platform is too busy for, and of one that cannot reach it.
 const MAX_BUSY_TRIES: i32 = 5;
 const MAX_UNREACHED_TRIES: i32 = 12;
@@ -42,8 +42,15 @@ const MAX_CONCLUSIONS: u32 = 5;
 pub(super) struct Outbox {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wechat: WechatClient,
+    /// After which a sender must have died.
+    pub(super) lease: TimeDelta,
     /// One for each message that may be under way; closed when the server stops.
     pub(super) permits: Arc<Semaphore>,
+}
+
+/// How long a sender may take when each of its calls may take so long: for a token, to send, and both once more.
+pub(super) fn lease(timeout: Duration) -> TimeDelta {
+    TimeDelta::from_std(timeout * 4 + LEASE_MARGIN).unwrap_or(HORIZON)
 }
 
 impl Outbox {
@@ -103,7 +110,7 @@ impl Outbox {
         user: Uuid,
     ) -> Result<Option<(outbox_message::Model, Option<String>)>, DbErr> {
         let now = self.clock.now();
-        let (claim_id, lease_until) = (new_id(), now + LEASE);
+        let (claim_id, lease_until) = (new_id(), now + self.lease);
         let claimed = db
             .write(move |tx| {
                 Box::pin(async move {

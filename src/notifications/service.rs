@@ -12,7 +12,7 @@ use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{Page, Slice};
 use crate::notifications::error::NotificationError;
 use crate::notifications::notice::Notifier;
-use crate::notifications::outbox::{Outbox, SENDERS};
+use crate::notifications::outbox::{Outbox, SENDERS, lease};
 use crate::notifications::{housekeeping, repository};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -46,6 +46,7 @@ impl NotificationService {
         let outbox = Arc::new(Outbox {
             clock: Arc::clone(&clock),
             wechat,
+            lease: lease(config.wechat.timeout),
             permits: Arc::clone(&senders),
         });
         every_second(&db, move |db| Arc::clone(&outbox).send_due(db));

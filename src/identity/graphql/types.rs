@@ -170,8 +170,8 @@ impl User {
         }
     }
 
-    /// The templates of WeChat messages that this server sends, each with how many the user may still be sent. Only for the user;
-    /// empty for anyone else, administrators too, and when the server sends none.
+    /// The templates of WeChat messages that this server sends in the user's mini-programs, each with how many the user may still be
+    /// sent. Only for the user; empty for anyone else, administrators too, and when the server sends none.
     async fn subscribe_credits(&self, ctx: &Context<'_>) -> Result<Vec<SubscribeCredit>, ApiError> {
         let is_caller = viewer_opt(ctx)?.is_some_and(|viewer| viewer.user_id == self.row.id);
         match is_caller {

@@ -511,6 +511,10 @@ impl Reader<'_> {
                 listed => listed,
             });
             match (id.is_empty(), secret.is_empty()) {
+                (true, true) if reminder.is_some() => self.fault(
+                    &id_name,
+                    "must be set when there is a template that reminds of tasks",
+                ),
                 (true, true) => continue,
                 (true, false) => self.fault(&id_name, format!("must be set when {secret_name} is")),
                 (false, true) => self.fault(&secret_name, format!("must be set when {id_name} is")),
@@ -562,6 +566,9 @@ impl Reader<'_> {
         let page = page.trim().trim_start_matches('/');
         if page.len() > 900 || page.contains(char::is_whitespace) {
             self.fault(&page_name, "is no page of a mini-program");
+        }
+        if page.replace("{taskId}", "").contains(['{', '}']) {
+            self.fault(&page_name, "has another placeholder than {taskId}");
         }
         let fields_name = or_first(self, "fields");
         let mut fields: Vec<TemplateField> = Vec::new();
@@ -818,6 +825,7 @@ mod tests {
                 "thing1=title,thing1=notes",
             ),
             ("WEGRAPH_WECHAT__REMINDER_PAGE", "pages/a b"),
+            ("WEGRAPH_WECHAT__REMINDER_PAGE", "pages/a?b={taskid}"),
             ("WEGRAPH_WECHAT__MESSAGE_STATE", "released"),
             ("WEGRAPH_WECHAT__MESSAGE_LANGUAGE", "fr_FR"),
             ("WEGRAPH_WECHAT__UTC_OFFSET_MINUTES", "1440"),
@@ -826,6 +834,8 @@ mod tests {
             let faults = with(&[template, (name, value)]).unwrap_err().0;
             assert_eq!(faults.len(), 1, "{name}={value}: {faults:?}");
         }
+        let alone = [("WEGRAPH_WECHAT__REMINDER_TEMPLATE_ID", "t1")];
+        assert_eq!(check(&alone, Purpose::Tool).unwrap_err().0.len(), 1);
     }
 
     #[test]

@@ -75,7 +75,8 @@ pub enum FieldKind {
 impl FieldKind {
     fn of(key: &str) -> Option<Self> {
         let letters = key.trim_end_matches(|c: char| c.is_ascii_digit());
-        if letters.len() == key.len() {
+        let number = &key[letters.len()..];
+        if number.is_empty() || number.starts_with('0') {
             return None;
         }
         Some(match letters {
@@ -106,7 +107,8 @@ impl FieldKind {
             .join(" ");
         let first = |count: usize, is_taken: fn(char) -> bool| -> String {
             let taken: String = clean.chars().filter(|c| is_taken(*c)).take(count).collect();
-            taken.trim().to_owned()
+            // A joiner at the end joined what was cut off.
+            taken.trim_matches(['\u{200d}', '\u{feff}', ' ']).to_owned()
         };
         let all = |is_taken: &dyn Fn(char) -> bool, max: usize| -> String {
             let fits = clean.chars().count() <= max && clean.chars().all(is_taken);
@@ -114,8 +116,9 @@ impl FieldKind {
         };
         let fitted = match self {
             Self::Thing | Self::Enum => first(20, |_| true),
-            Self::Name if clean.is_ascii() => first(20, |_| true),
-            Self::Name => first(10, |_| true),
+            // All Chinese, or all letters and symbols.
+            Self::Name if clean.chars().any(is_han) => first(10, is_han),
+            Self::Name => first(20, |c| c == ' ' || c.is_ascii_graphic()),
             Self::Phrase => first(5, is_han),
             Self::CharacterString => first(32, |c| c == ' ' || c.is_ascii_graphic()),
             Self::Letter => first(32, |c| c.is_ascii_alphabetic()),
@@ -138,6 +141,24 @@ impl FieldKind {
             }
         };
         (!fitted.is_empty()).then_some(fitted)
+    }
+
+    /// What the field takes, in words.
+    fn rule(self) -> &'static str {
+        match self {
+            Self::Thing => "text of at most 20 characters",
+            Self::Name => "at most 10 Chinese characters, or 20 letters or symbols",
+            Self::Phrase => "at most 5 Chinese characters: title, priority or text:…",
+            Self::CharacterString => "at most 32 digits, letters or symbols",
+            Self::Letter => "text:… of at most 32 letters",
+            Self::Symbol => "text:… of at most 5 symbols",
+            Self::Number => "text:… of at most 32 digits",
+            Self::Amount => "text:… of at most 10 digits with a currency",
+            Self::PhoneNumber => "text:… of at most 17 digits or symbols",
+            Self::CarNumber => "text:… of at most 8 characters",
+            Self::Time | Self::Date => "remind_at, due_at, or text:… like 2019年10月1日 15:01",
+            Self::Enum => "text:… of what the template lists",
+        }
     }
 
     fn takes(self, content: &FieldContent) -> bool {
@@ -188,7 +209,10 @@ impl FromStr for TemplateField {
             },
         };
         if !kind.takes(&content) {
-            return Err(format!("WeChat does not take {text:?} in such a field"));
+            return Err(format!(
+                "{text:?} does not fit: {key} takes {}",
+                kind.rule()
+            ));
         }
         Ok(Self {
             key: key.to_owned(),
@@ -220,6 +244,13 @@ mod tests {
                 FieldKind::Name,
                 "一二三四五六七八九十十一",
                 Some("一二三四五六七八九十"),
+            ),
+            (FieldKind::Name, "提醒😀中文abc", Some("提醒中文")),
+            (FieldKind::Name, "😀", None),
+            (
+                FieldKind::Thing,
+                &format!("{}\u{200d}👧", "x".repeat(19)),
+                Some(&"x".repeat(19)[..]),
             ),
             (
                 FieldKind::Name,
@@ -278,6 +309,7 @@ mod tests {
             "thing1=text:",
             "thing1=text:一二三四五六七八九十一二三四五六七八九十一",
             "thing1=owner",
+            "thing01=title",
         ] {
             assert!(wrong.parse::<TemplateField>().is_err(), "{wrong}");
         }

@@ -88,7 +88,7 @@ impl TasksQuery {
     }
 
     /// What has changed in the caller's tasks since a sync token, for devices that were away: each task once, as it is now, and
-    /// the id of each that is gone. Ask again with the new token until `hasMore` is false; then the copy is equal. A page that
+    /// the id of each that is gone, which the device may never have had. Ask again with the new token until `hasMore` is false; then the copy is equal. A page that
     /// was lost is asked for again with the same token. Errors: UNAUTHENTICATED, BAD_USER_INPUT.
     async fn task_changes(
         &self,

@@ -48,7 +48,7 @@ pub enum TaskPriority {
     High,
 }
 
-/// What tasks can be sorted by. Ties are sorted by id; tasks without a value come last in both directions.
+/// What tasks can be sorted by. Ties are sorted by id in the same direction; tasks without a value come last in both directions.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "OrderField")]
 pub enum TaskOrderField {
@@ -189,7 +189,7 @@ pub(super) struct TaskFilter {
     pub(super) priority: Option<Vec<TaskPriority>>,
     /// Has this tag of at most 30 characters, in any case.
     pub(super) tag: Option<String>,
-    /// Title or notes contain this text of at most 200 characters, in any case; wildcards have no meaning.
+    /// Title or notes contain this text of at most 200 characters, in any case; wildcards have no meaning, and spaces around it do not count.
     pub(super) search: Option<String>,
     /// Due at this time or later.
     pub(super) due_after: Option<DateTime>,

@@ -167,7 +167,11 @@ const RULES: &[(&str, Rule, &str)] = &[
         "id createdAt lastUsedAt expiresAt userAgent isCurrent",
     ),
     ("SubmitScorePayload", Rule::WithObject, "score message"),
-    ("SubscribeCredit", Rule::WithObject, "templateId remaining"),
+    (
+        "SubscribeCredit",
+        Rule::WithObject,
+        "appId templateId remaining",
+    ),
     ("Subscription", Rule::SignedIn, "scoreSubmitted taskChanged"),
     (
         "Task",

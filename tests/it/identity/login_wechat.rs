@@ -260,7 +260,7 @@ on_each_database! {
     }
 
     async fn without_app_id_sign_in_by_code_is_not_configured(app) {
-        let other = TestApp::start_with(app.engine, &[("WECHAT__APP_ID", ""), ("WECHAT__APP_SECRET", "")]).await;
+        let other = TestApp::start_with(app.engine, &[("WECHAT__APP_ID", ""), ("WECHAT__APP_SECRET", ""), ("WECHAT__REMINDER_TEMPLATE_ID", "")]).await;
         assert_eq!(login(&other.anonymous(), "sim-mei-1").await.code(), "WECHAT_NOT_CONFIGURED");
         let named = other.anonymous().ask("mutation { login(input: {wechat: {code: \"x\", appId: \"wx1\"}}) { isNewUser } }").await;
         assert_eq!(named.code(), "WECHAT_NOT_CONFIGURED");

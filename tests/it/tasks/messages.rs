@@ -392,6 +392,14 @@ on_each_database! {
         assert_eq!(app.wechat.sent()[0].body["data"], json!({"thing9": {"value": "here"}}));
         assert_eq!(app.wechat.sent()[0].body.get("page"), None);
         assert_eq!(credits(&lin).await, json!([{"templateId": TEMPLATE, "remaining": 1}, {"templateId": "other-template", "remaining": 0}]));
+        let shown = lin.ask("{ viewer { subscribeCredits { appId templateId } } }").await;
+        assert_eq!(shown.data()["viewer"]["subscribeCredits"][1], json!({"appId": OTHER_APP_ID, "templateId": "other-template"}));
+        // Templates of mini-programs in which they were never seen are of no use to people.
+        let code = app.wechat.issue_code_of(OTHER_APP_ID, "mei");
+        let reply = app.anonymous().run(login, json!({"c": code, "a": OTHER_APP_ID})).await;
+        let mei = app.anonymous().signed_in(&reply.data()["login"]);
+        assert_eq!(credits(&mei).await, json!([{"templateId": "other-template", "remaining": 0}]));
+        assert_eq!(credits(&app.registered("tom").await).await.as_array().expect("a list").len(), 2);
         // Who is blocked here is not written to.
         record(&lin, json!(Uuid::now_v7()), json!([{"templateId": "other-template", "accepted": true}])).await.data();
         create(&lin, json!({"title": "blocked", "remindAt": after(&app, 60)})).await;
