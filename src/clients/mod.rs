@@ -1,3 +1,4 @@
 //! Other people's servers.
 
+mod upstream;
 pub mod wechat;

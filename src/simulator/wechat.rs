@@ -72,6 +72,7 @@ struct Book {
     has_unionids: bool,
     /// The fault that every call meets.
     outage: Option<String>,
+    outages_met: u64,
     /// The AppID that phone numbers are marked with, when it is not the app's own.
     watermark: Option<String>,
 }
@@ -352,8 +353,16 @@ impl WechatSimulator {
         &self.0.messages
     }
 
+    /// How many calls have met the fault that every call meets.
+    pub fn outages_met(&self) -> u64 {
+        self.book().outages_met
+    }
+
     pub(super) fn outage(&self) -> Option<Reply> {
-        self.book().outage.clone().map(Reply::Fault)
+        let mut book = self.book();
+        let outage = book.outage.clone();
+        book.outages_met += u64::from(outage.is_some());
+        outage.map(Reply::Fault)
     }
 }
 

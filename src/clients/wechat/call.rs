@@ -6,9 +6,8 @@ use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 
 use super::{WechatClient, WechatError};
+use crate::clients::upstream::CallError;
 
-/// The platform's replies are a few hundred bytes.
-const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Waits before the second and third try of a call that was answered "busy" (-1).
 const BACKOFF_MS: [u64; 2] = [150, 600];
 
@@ -29,11 +28,12 @@ impl WechatClient {
     /// Sends a request, up to twice more while the platform is busy.
     pub(super) async fn ask(
         &self,
+        path: &'static str,
         request: impl Fn() -> RequestBuilder,
     ) -> Result<Answer, WechatError> {
         let mut backoff = BACKOFF_MS.into_iter();
         loop {
-            let reply = send(request()).await?;
+            let reply = self.send(path, request()).await?;
             let errcode = errcode(&reply).ok_or(WechatError::Unavailable)?;
             match (errcode, backoff.next()) {
                 (-1, Some(wait)) => {
@@ -46,57 +46,37 @@ impl WechatClient {
     }
 }
 
-/// A call without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transport {
-    /// No connection was made.
-    NotSent,
-    /// The platform may have done what it was asked for.
-    Unknown,
+impl WechatClient {
+    /// Sends a request once. The platform answers with a JSON object, whatever it calls it.
+    pub(super) async fn send(
+        &self,
+        path: &'static str,
+        request: RequestBuilder,
+    ) -> Result<Value, CallError> {
+        let answer = self.0.upstream.call(path, request).await?;
+        if !answer.status.is_success() {
+            return Err(CallError::Unknown);
+        }
+        let json = answer
+            .body
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&answer.body);
+        match serde_json::from_slice(json) {
+            Ok(reply @ Value::Object(_)) => Ok(reply),
+            _ => {
+                tracing::warn!(
+                    bytes = answer.body.len(),
+                    "WeChat answered with something that is not a JSON object"
+                );
+                Err(CallError::Unknown)
+            }
+        }
+    }
 }
 
-impl From<Transport> for WechatError {
-    fn from(_: Transport) -> Self {
+impl From<CallError> for WechatError {
+    fn from(_: CallError) -> Self {
         Self::Unavailable
-    }
-}
-
-pub(super) async fn send(request: RequestBuilder) -> Result<Value, Transport> {
-    let transport = |error: reqwest::Error| {
-        let transport = match error.is_connect() {
-            true => Transport::NotSent,
-            false => Transport::Unknown,
-        };
-        // The URL carries secrets and codes.
-        tracing::warn!(error = %error.without_url(), "WeChat cannot be reached");
-        transport
-    };
-    let mut response = request.send().await.map_err(transport)?;
-    if !response.status().is_success() {
-        tracing::warn!(
-            status = response.status().as_u16(),
-            "WeChat answered with an HTTP error"
-        );
-        return Err(Transport::Unknown);
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BODY_BYTES {
-            tracing::warn!("WeChat answered with too large a body");
-            return Err(Transport::Unknown);
-        }
-    }
-    let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
-    match serde_json::from_slice(json) {
-        Ok(reply @ Value::Object(_)) => Ok(reply),
-        _ => {
-            tracing::warn!(
-                bytes = body.len(),
-                "WeChat answered with something that is not a JSON object"
-            );
-            Err(Transport::Unknown)
-        }
     }
 }
 

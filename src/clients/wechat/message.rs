@@ -6,9 +6,12 @@
 use reqwest::RequestBuilder;
 use serde_json::json;
 
-use super::call::{Transport, errcode, send};
+use super::call::errcode;
 use super::token::{Token, is_token_fault};
 use super::{WechatClient, WechatError, rid};
+use crate::clients::upstream::CallError;
+
+const PATH: &str = "/cgi-bin/message/subscribe/send";
 
 /// A message to one person.
 pub struct SubscribeMessage {
@@ -60,9 +63,7 @@ impl WechatClient {
         if let Some(page) = &message.page {
             body["page"] = page.as_str().into();
         }
-        let request = |token: &Token| -> RequestBuilder {
-            self.with_token("/cgi-bin/message/subscribe/send", token, &body)
-        };
+        let request = |token: &Token| -> RequestBuilder { self.with_token(PATH, token, &body) };
         let mut failed: Option<Token> = None;
         loop {
             let token = self
@@ -75,9 +76,10 @@ impl WechatClient {
                     } => SendError::Refused(45009),
                     _ => SendError::NotSent,
                 })?;
-            let reply = send(request(&token)).await.map_err(|error| match error {
-                Transport::NotSent => SendError::NotSent,
-                Transport::Unknown => SendError::Unknown,
+            let reply = self.send(PATH, request(&token)).await;
+            let reply = reply.map_err(|error| match error {
+                CallError::NotSent => SendError::NotSent,
+                CallError::Unknown => SendError::Unknown,
             })?;
             match errcode(&reply).ok_or(SendError::Unknown)? {
                 0 => return Ok(()),

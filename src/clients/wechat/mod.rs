@@ -19,8 +19,12 @@ use serde_json::{Value, json};
 use self::call::{Answer, rid};
 pub use self::message::{SendError, SubscribeMessage};
 use self::token::AppToken;
+use crate::clients::upstream::Upstream;
 use crate::platform::clock::Clock;
 use crate::platform::config::{WechatApp, WechatConfig};
+
+/// The platform's replies are a few hundred bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Who the code belongs to.
 #[derive(Clone)]
@@ -68,6 +72,7 @@ pub struct UnknownApp;
 pub struct WechatClient(Arc<Inner>);
 
 struct Inner {
+    upstream: Upstream,
     http: Client,
     base_url: Url,
     apps: Vec<App>,
@@ -90,6 +95,7 @@ impl WechatClient {
             token: AppToken::default(),
         };
         Self(Arc::new(Inner {
+            upstream: Upstream::new("WeChat", MAX_BODY_BYTES, Arc::clone(&clock)),
             http,
             base_url: config.base_url.clone(),
             apps: config.apps.iter().map(app).collect(),
@@ -148,8 +154,9 @@ impl WechatClient {
     /// See [`WechatError`]. Faults that only the operator can mend are logged as errors.
     pub async fn exchange_code(&self, app_id: &str, code: &str) -> Result<WechatUser, WechatError> {
         let app = &self.app(app_id)?.config;
-        let exchange = self.ask(|| {
-            self.0.http.get(self.url("/sns/jscode2session")).query(&[
+        let path = "/sns/jscode2session";
+        let exchange = self.ask(path, || {
+            self.0.http.get(self.url(path)).query(&[
                 ("appid", app.id.as_str()),
                 ("secret", app.secret.expose_secret()),
                 ("js_code", code),

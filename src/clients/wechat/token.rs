@@ -13,6 +13,7 @@ use super::call::Answer;
 use super::{App, WechatClient, WechatError, rid};
 use crate::platform::clock::Timestamp;
 
+const PATH: &str = "/cgi-bin/stable_token";
 /// How long before its end a token is replaced, in seconds.
 const EARLY: i64 = 300;
 
@@ -37,12 +38,12 @@ impl WechatClient {
     pub(super) async fn ask_with_token(
         &self,
         app: &App,
-        path: &str,
+        path: &'static str,
         body: &Value,
     ) -> Result<Answer, WechatError> {
         let request = |token: &Token| self.with_token(path, token, body);
         let token = self.token(app, None).await?;
-        let answer = self.ask(|| request(&token)).await?;
+        let answer = self.ask(path, || request(&token)).await?;
         if !is_token_fault(answer.errcode) {
             return Ok(answer);
         }
@@ -52,7 +53,7 @@ impl WechatClient {
             "WeChat asks for a new token"
         );
         let token = self.token(app, Some(&token)).await?;
-        let answer = self.ask(|| request(&token)).await?;
+        let answer = self.ask(path, || request(&token)).await?;
         if is_token_fault(answer.errcode) {
             tracing::error!(
                 errcode = answer.errcode,
@@ -89,12 +90,7 @@ impl WechatClient {
             "secret": app.config.secret.expose_secret(),
         });
         let answer = self
-            .ask(|| {
-                self.0
-                    .http
-                    .post(self.url("/cgi-bin/stable_token"))
-                    .json(&body)
-            })
+            .ask(PATH, || self.0.http.post(self.url(PATH)).json(&body))
             .await?;
         if answer.errcode != 0 {
             return Err(answer.refusal(&app.config.id));

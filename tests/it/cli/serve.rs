@@ -39,6 +39,9 @@ once! {
         secrets.extend(["sim-phone13800138000-1".to_owned(), "13800138000".to_owned()]);
         let log = server.terminate().await;
         assert!(log.contains("the AppSecret is wrong"), "the operator is told: {log}");
+        for part in ["\"path\":\"/sns/jscode2session\"", "\"upstream\":\"WeChat\"", "\"problem\":\"the connection broke\"", "\"duration_ms\":"] {
+            assert!(log.contains(part), "{part} is not in the log: {log}");
+        }
         for secret in secrets {
             assert!(!log.contains(&secret), "{secret} is in the log");
         }

@@ -233,6 +233,21 @@ on_each_database! {
         app.stop().await;
     }
 
+    async fn wechat_is_left_alone_while_it_fails_again_and_again(app) {
+        app.wechat.fail(Some("500"));
+        for _ in 0..25 {
+            assert_eq!(login(&app.anonymous(), &app.wechat.issue_code("lin")).await.code(), "UPSTREAM_UNAVAILABLE");
+        }
+        assert_eq!(app.wechat.outages_met(), 20);
+        app.wechat.fail(None);
+        app.advance(TimeDelta::seconds(5));
+        login(&app.anonymous(), &app.wechat.issue_code("lin")).await.data();
+        // One answer is enough for the others to be let through.
+        app.wechat.fail(Some("500"));
+        login(&app.anonymous(), &app.wechat.issue_code("lin")).await;
+        assert_eq!(app.wechat.outages_met(), 21);
+    }
+
     async fn an_empty_code_or_another_app_never_reaches_wechat(app) {
         let client = app.anonymous();
         assert_eq!(login(&client, " ").await.faults(), ["input.wechat.code REQUIRED"]);
