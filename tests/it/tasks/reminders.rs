@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::{Value, json};
 use wegraph::platform::clock::Clock;
+use wegraph::platform::db::WriteFuture;
 
 use super::{create, update};
 use crate::harness::{Client, TestApp, on_each_database};
@@ -154,6 +156,36 @@ on_each_database! {
         for sibling in siblings {
             sibling.stop().await;
         }
+    }
+
+    async fn one_that_cannot_be_read_does_not_stop_the_others(app) {
+        let (lin, mei) = (app.user("lin").await, app.user("mei").await);
+        let at = after(app, 60);
+        create(&lin, json!({"title": "bad", "remindAt": after(app, 59)})).await;
+        for client in [&lin, &mei] {
+            create(client, json!({"title": "good", "remindAt": at})).await;
+        }
+        // As a newer version might have written it.
+        app.db.write(|tx| {
+            Box::pin(async move { tx.execute_unprepared("UPDATE tasks SET status = 'LATER' WHERE title = 'bad'").await.map(drop) }) as WriteFuture<'_, (), DbErr>
+        }).await.expect("the task changes");
+        app.advance(TimeDelta::seconds(61));
+        // Not by `inbox_of`, which shows the tasks: of this person there is one that cannot be shown.
+        for client in [&lin, &mei] {
+            let mut told = Value::Null;
+            for _ in 0..300 {
+                let reply = client.ask("{ viewer { notifications { nodes { title } } } }").await;
+                told = reply.data()["viewer"]["notifications"]["nodes"].clone();
+                if told != json!([]) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            assert_eq!(told, json!([{"title": "good"}]));
+        }
+        // What comes later is told, too.
+        create(&mei, json!({"title": "later", "remindAt": after(app, -1)})).await;
+        assert_eq!(titles(&inbox_of(&mei, 2).await), ["later", "good"]);
     }
 
     async fn what_was_read_is_marked(app) {
