@@ -3,6 +3,7 @@
 //! Layers: the embedded `config/default.toml`, a TOML file, `WEGRAPH_*` variables, `--set` flags. Values of the environment
 //! are taken as text, never guessed at: a secret of digits stays a string. All faults are reported together.
 
+mod reader;
 mod rules;
 mod settings;
 mod template;

@@ -1,24 +1,17 @@
 //! The layers of settings: where each value comes from, and whether it is what it should be.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
-use chrono::{FixedOffset, Offset, Utc};
-use ipnet::IpNet;
-use reqwest::Url;
 use secrecy::ExposeSecret;
 
+use crate::platform::config::reader::{Entry, Reader, days};
 use crate::platform::config::rules::{check_database, check_keys, redact_url};
 use crate::platform::config::{
-    AuditConfig, AuthConfig, CharacterClass, Config, ConfigFaults, CorsConfig, DatabaseConfig,
-    DocumentLimits, DocumentPolicy, ErrorLimits, ForwardingHeader, GraphqlConfig, HttpConfig,
-    LogConfig, LogFormat, MessageLanguage, MessageTemplate, MiniProgramState, NotificationsConfig,
-    Origins, PageLimits, PasswordConfig, Purpose, RateLimitConfig, TemplateField, WebsocketConfig,
-    WechatApp, WechatConfig,
+    AuditConfig, Config, ConfigFaults, CorsConfig, DatabaseConfig, DocumentPolicy,
+    ForwardingHeader, HttpConfig, LogConfig, LogFormat, NotificationsConfig, Purpose,
+    WebsocketConfig,
 };
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -52,12 +45,6 @@ impl Sources {
             flags,
         }
     }
-}
-
-#[derive(Debug, Clone)]
-struct Entry {
-    value: String,
-    source: String,
 }
 
 /// The layers put together, before the values are read as what they should be.
@@ -204,10 +191,7 @@ impl Settings {
             entries,
             mut faults,
         } = self;
-        let mut reader = Reader {
-            entries: &entries,
-            faults: &mut faults,
-        };
+        let mut reader = Reader::new(&entries, &mut faults);
         let mut config = Config {
             listen: reader.parse("listen", SocketAddr::from(([127, 0, 0, 1], 8000))),
             database: DatabaseConfig {
@@ -304,311 +288,8 @@ impl Settings {
     }
 }
 
-struct Reader<'a> {
-    entries: &'a BTreeMap<String, Entry>,
-    faults: &'a mut Vec<String>,
-}
-
-impl Reader<'_> {
-    fn text(&self, name: &str) -> String {
-        self.entries
-            .get(name)
-            .map(|entry| entry.value.clone())
-            .unwrap_or_default()
-    }
-
-    fn fault(&mut self, name: &str, problem: impl Display) {
-        let source = self
-            .entries
-            .get(name)
-            .map_or("default", |entry| entry.source.as_str());
-        self.faults.push(format!("{name} ({source}): {problem}"));
-    }
-
-    fn parse<T: FromStr<Err: Display>>(&mut self, name: &str, fallback: T) -> T {
-        match self.text(name).trim().parse() {
-            Ok(value) => value,
-            Err(error) => {
-                self.fault(name, error);
-                fallback
-            }
-        }
-    }
-
-    fn within(&mut self, name: &str, min: u64, max: u64) -> u64 {
-        let before = self.faults.len();
-        let value = self.parse(name, min);
-        if self.faults.len() == before && !(min..=max).contains(&value) {
-            self.fault(name, format!("{value} is not within {min} to {max}"));
-        }
-        value
-    }
-
-    fn millis(&mut self, name: &str, min: u64, max: u64) -> Duration {
-        Duration::from_millis(self.within(name, min, max))
-    }
-
-    fn seconds(&mut self, name: &str, min: u64, max: u64) -> Duration {
-        Duration::from_secs(self.within(name, min, max))
-    }
-
-    /// The parts of a list in one text, separated by commas.
-    fn list(&self, name: &str) -> Vec<String> {
-        let text = self.text(name);
-        let parts = text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
-        parts.map(str::to_owned).collect()
-    }
-
-    fn networks(&mut self, name: &str) -> Vec<IpNet> {
-        let mut networks = Vec::new();
-        for part in self.list(name) {
-            match part
-                .parse()
-                .or_else(|_| part.parse::<IpAddr>().map(IpNet::from))
-            {
-                Ok(network) => networks.push(network),
-                Err(_) => self.fault(name, format!("{part:?} is no address and no network")),
-            }
-        }
-        networks
-    }
-
-    fn origins(&mut self, name: &str) -> Origins {
-        let parts = self.list(name);
-        if parts == ["*"] {
-            return Origins::Any;
-        }
-        for part in &parts {
-            let is_origin = part.parse::<Url>().is_ok_and(|url| {
-                matches!(url.scheme(), "http" | "https")
-                    && url.origin().ascii_serialization() == *part
-            });
-            if !is_origin {
-                self.fault(
-                    name,
-                    format!("{part:?} is no origin like https://admin.example.com"),
-                );
-            }
-        }
-        Origins::Listed(parts)
-    }
-
-    fn graphql(&mut self) -> GraphqlConfig {
-        let limit = |this: &mut Self, name: &str| this.within(name, 1, 1_000_000) as u32;
-        let trusted_documents = self.text("graphql.trusted_documents");
-        GraphqlConfig {
-            introspection: self.parse("graphql.introspection", false),
-            playground: self.parse("graphql.playground", false),
-            documents: self.parse("graphql.documents", DocumentPolicy::Any),
-            trusted_documents: (!trusted_documents.is_empty()).then(|| trusted_documents.into()),
-            timeout: self.millis("graphql.timeout_ms", 100, 600_000),
-            max_body_bytes: self.within("graphql.max_body_bytes", 1024, 64 << 20) as usize,
-            max_reply_bytes: self.within("graphql.max_reply_bytes", 65_536, 1 << 30) as usize,
-            max_batch: limit(self, "graphql.max_batch") as usize,
-            limits: DocumentLimits {
-                values: limit(self, "graphql.max_values") as usize,
-                query_bytes: self.within("graphql.max_query_bytes", 1024, 64 << 20) as usize,
-                tokens: limit(self, "graphql.max_tokens") as usize,
-                // The parser recurses once a level and has a stack of 4 MiB.
-                nesting: self.within("graphql.max_nesting", 4, 256) as usize,
-                depth: self.within("graphql.max_depth", 1, 256) as u32,
-                introspection_depth: self.within("graphql.max_introspection_depth", 1, 256) as u32,
-                aliases: limit(self, "graphql.max_aliases"),
-                root_fields: limit(self, "graphql.max_root_fields") as usize,
-                fragments: self.within("graphql.max_fragments", 1, 256) as usize,
-                selections: limit(self, "graphql.max_selections"),
-                directives: limit(self, "graphql.max_directives"),
-                cost: limit(self, "graphql.max_cost"),
-            },
-            pages: PageLimits {
-                default: self.within("graphql.default_page_size", 1, 10_000) as u32,
-                max: self.within("graphql.max_page_size", 1, 10_000) as u32,
-            },
-            errors: ErrorLimits {
-                count: limit(self, "graphql.max_errors") as usize,
-                bytes: self.within("graphql.max_error_bytes", 1024, 1 << 20) as usize,
-            },
-        }
-    }
-
-    fn rate_limit(&mut self) -> RateLimitConfig {
-        let limit = |this: &mut Self, name: &str| {
-            this.within(&format!("rate_limit.{name}"), 1, 100_000_000) as u32
-        };
-        RateLimitConfig {
-            enabled: self.parse("rate_limit.enabled", true),
-            auth_per_address: limit(self, "auth_per_address"),
-            write_per_user: limit(self, "write_per_user"),
-            write_per_address: limit(self, "write_per_address"),
-            read_per_user: limit(self, "read_per_user"),
-            read_per_address: limit(self, "read_per_address"),
-            failures_per_account: limit(self, "failures_per_account"),
-            failures_per_address: limit(self, "failures_per_address"),
-        }
-    }
-
-    fn auth(&mut self) -> AuthConfig {
-        AuthConfig {
-            secret: self.text("auth.secret").into(),
-            previous_secrets: self
-                .list("auth.previous_secrets")
-                .into_iter()
-                .map(Into::into)
-                .collect(),
-            key_files: self
-                .list("auth.key_files")
-                .into_iter()
-                .map(Into::into)
-                .collect(),
-            issuer: self.text("auth.issuer"),
-            audience: self.text("auth.audience"),
-            access_token_ttl: self.seconds("auth.access_token_ttl_seconds", 1, 86_400),
-            refresh_idle: days(self.within("auth.refresh_idle_days", 1, 3650)),
-            refresh_absolute: days(self.within("auth.refresh_absolute_days", 1, 3650)),
-            max_sessions_per_user: self.within("auth.max_sessions_per_user", 1, 10_000),
-            refresh_grace: self.seconds("auth.refresh_grace_seconds", 0, 300),
-        }
-    }
-
-    fn password(&mut self) -> PasswordConfig {
-        let mut required = Vec::new();
-        for part in self.list("password.required") {
-            match part.parse::<CharacterClass>() {
-                Ok(class) => required.push(class),
-                Err(error) => self.fault("password.required", error),
-            }
-        }
-        PasswordConfig {
-            min_length: self.within("password.min_length", 6, 1024) as usize,
-            max_length: self.within("password.max_length", 64, 4096) as usize,
-            required,
-            refuse_common: self.parse("password.refuse_common", true),
-            // Below 7 MiB Argon2id is weaker than what OWASP takes for acceptable.
-            memory_kib: self.within("password.memory_kib", 7168, 1 << 21) as u32,
-            passes: self.within("password.passes", 1, 100) as u32,
-        }
-    }
-
-    fn wechat(&mut self) -> WechatConfig {
-        let mut apps = Vec::new();
-        let mut prefixes = vec!["wechat.app_".to_owned()];
-        let listed = self.entries.keys().filter(|name| is_of_listed_app(name));
-        let mut numbers: Vec<u32> = listed
-            .filter_map(|name| name.split('.').nth(2)?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        prefixes.extend(numbers.iter().map(|n| format!("wechat.app.{n}.")));
-        for prefix in prefixes {
-            let (id_name, secret_name) = (format!("{prefix}id"), format!("{prefix}secret"));
-            let (id, secret) = (self.text(&id_name), self.text(&secret_name));
-            // The first app's other settings stand beside its id.
-            let reminder = self.reminder(match prefix.as_str() {
-                "wechat.app_" => "wechat.",
-                listed => listed,
-            });
-            match (id.is_empty(), secret.is_empty()) {
-                (true, true) if reminder.is_some() => self.fault(
-                    &id_name,
-                    "must be set when there is a template that reminds of tasks",
-                ),
-                (true, true) => continue,
-                (true, false) => self.fault(&id_name, format!("must be set when {secret_name} is")),
-                (false, true) => self.fault(&secret_name, format!("must be set when {id_name} is")),
-                (false, false) if apps.iter().any(|app: &WechatApp| app.id == id) => {
-                    self.fault(&id_name, format!("{id} is listed twice"));
-                }
-                (false, false) => apps.push(WechatApp {
-                    id,
-                    secret: secret.into(),
-                    reminder,
-                }),
-            }
-        }
-        let fallback = "https://api.weixin.qq.com";
-        let base_url = match self.text("wechat.base_url").parse::<Url>() {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
-            _ => {
-                self.fault("wechat.base_url", "must be an http or https URL");
-                fallback.parse().ok()
-            }
-        };
-        WechatConfig {
-            apps,
-            base_url: base_url.unwrap_or_else(|| unreachable!("{fallback} is a URL")),
-            timeout: self.millis("wechat.timeout_ms", 100, 60_000),
-            message_state: self.parse("wechat.message_state", MiniProgramState::Formal),
-            message_language: self.parse("wechat.message_language", MessageLanguage::default()),
-            utc_offset: self.utc_offset("wechat.utc_offset_minutes"),
-        }
-    }
-
-    /// The template under `prefix` that reminds of tasks.
-    fn reminder(&mut self, prefix: &str) -> Option<MessageTemplate> {
-        let name = |of: &str| format!("{prefix}reminder_{of}");
-        let id = self.text(&name("template_id")).trim().to_owned();
-        if id.is_empty() {
-            return None;
-        }
-        if id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()) {
-            self.fault(&name("template_id"), "is no id of a template");
-        }
-        // A listed app says only what is different from the first.
-        let or_first = |this: &Self, of: &str| match this.entries.contains_key(&name(of)) {
-            true => name(of),
-            false => format!("wechat.reminder_{of}"),
-        };
-        let page_name = or_first(self, "page");
-        let page = self.text(&page_name);
-        let page = page.trim().trim_start_matches('/');
-        if page.len() > 900 || page.contains(char::is_whitespace) {
-            self.fault(&page_name, "is no page of a mini-program");
-        }
-        if page.replace("{taskId}", "").contains(['{', '}']) {
-            self.fault(&page_name, "has another placeholder than {taskId}");
-        }
-        let fields_name = or_first(self, "fields");
-        let mut fields: Vec<TemplateField> = Vec::new();
-        let parts = self.list(&fields_name);
-        if parts.is_empty() {
-            self.fault(&fields_name, "must name the fields of the template");
-        }
-        for part in parts {
-            match part.parse::<TemplateField>() {
-                Ok(field) if fields.iter().any(|known| known.key == field.key) => {
-                    self.fault(&fields_name, format!("{} is there twice", field.key));
-                }
-                Ok(field) => fields.push(field),
-                Err(error) => self.fault(&fields_name, error),
-            }
-        }
-        Some(MessageTemplate {
-            id,
-            page: (!page.is_empty()).then(|| page.to_owned()),
-            fields,
-        })
-    }
-
-    fn utc_offset(&mut self, name: &str) -> FixedOffset {
-        let minutes = self.parse(name, 0_i32);
-        FixedOffset::east_opt(minutes.saturating_mul(60)).unwrap_or_else(|| {
-            self.fault(name, "must lie within a day");
-            Utc.fix()
-        })
-    }
-
-    fn check_log_filter(&mut self) {
-        if let Err(error) = tracing_subscriber::EnvFilter::try_new(self.text("log.filter")) {
-            self.fault("log.filter", error);
-        }
-    }
-}
-
 /// Whether `name` is like `wechat.app.N.id`: a part of a `[[wechat.app]]`, of which there may be any number.
-fn is_of_listed_app(name: &str) -> bool {
+pub(super) fn is_of_listed_app(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
     let is_part = |part| {
         matches!(
@@ -618,10 +299,6 @@ fn is_of_listed_app(name: &str) -> bool {
     };
     matches!(parts[..], ["wechat", "app", number, part] if is_part(part)
         && number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty())
-}
-
-fn days(number: u64) -> Duration {
-    Duration::from_secs(number * 24 * 60 * 60)
 }
 
 /// Leaves of a table as dotted names, a list of texts as one text with commas, a list of tables with their numbers as names;
