@@ -1,4 +1,5 @@
 //! Other people's servers.
 
+pub mod github;
 mod upstream;
 pub mod wechat;

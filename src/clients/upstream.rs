@@ -1,6 +1,6 @@
 //! The one way out: every call to another server goes through here.
 //!
-//! A call has a limit of time and size, and leaves one line in the log: to whom, the path as a template, the status, how long it
+//! A call has a limit of time and size, a span, and one line in the log: to whom, the path as a template, the status, how long it
 //! took. Never a query, a header or a body, which carry secrets. An upstream gets so many calls at once and no more; after many
 //! failures in a row it is left alone for a moment, so that nobody waits for what does not answer.
 
@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, Request, RequestBuilder, StatusCode};
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use crate::platform::clock::{Clock, Timestamp};
 
@@ -35,7 +37,19 @@ pub(crate) enum CallError {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// Whether the body goes on; only where [`Oversize::Cut`] allows it.
+    pub(crate) is_cut: bool,
+}
+
+/// What becomes of a body that is too large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Oversize {
+    /// The call fails.
+    Fail,
+    /// The rest is not read.
+    Cut,
 }
 
 /// Another server that we call.
@@ -101,6 +115,22 @@ impl Upstream {
         path: &'static str,
         request: RequestBuilder,
     ) -> Result<Answer, CallError> {
+        self.call_for(path, request, self.max_body_bytes, Oversize::Fail)
+            .await
+    }
+
+    /// As [`Upstream::call`], for an answer of so many bytes at most.
+    pub(crate) async fn call_for(
+        &self,
+        path: &'static str,
+        request: RequestBuilder,
+        max_body_bytes: usize,
+        oversize: Oversize,
+    ) -> Result<Answer, CallError> {
+        let (client, request) = request.build_split();
+        let request = request.map_err(|_| CallError::NotSent)?;
+        let method = request.method().clone();
+        let host = request.url().host_str().unwrap_or_default().to_owned();
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(CallError::NotSent);
         };
@@ -112,13 +142,17 @@ impl Upstream {
             );
             return Err(CallError::NotSent);
         }
+        let span = tracing::info_span!("upstream", upstream = self.name, %method, host, path);
         let mut attempt = Attempt {
             upstream: self,
+            method,
+            host,
             path,
             started: Instant::now(),
             outcome: Err("nobody waits any longer"),
         };
-        let result = self.send(request).await;
+        let result = send(&client, request, max_body_bytes, oversize);
+        let result = result.instrument(span).await;
         attempt.outcome = match &result {
             Ok(answer) => Ok(answer.status),
             Err((_, problem)) => Err(problem),
@@ -130,33 +164,48 @@ impl Upstream {
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut breaker, self.clock.now())
     }
+}
 
-    async fn send(&self, request: RequestBuilder) -> Result<Answer, (CallError, &'static str)> {
-        // The error's own text has the address with the query in it.
-        let failure = |error: reqwest::Error| match error {
-            error if error.is_builder() => (CallError::NotSent, "no request"),
-            error if error.is_connect() => (CallError::NotSent, "no connection"),
-            error if error.is_timeout() => (CallError::Unknown, "no answer in time"),
-            _ => (CallError::Unknown, "the connection broke"),
-        };
-        let mut response = request.send().await.map_err(failure)?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failure)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > self.max_body_bytes {
+async fn send(
+    client: &Client,
+    request: Request,
+    max_body_bytes: usize,
+    oversize: Oversize,
+) -> Result<Answer, (CallError, &'static str)> {
+    // The error's own text has the address with the query in it.
+    let failure = |error: reqwest::Error| match error {
+        error if error.is_builder() => (CallError::NotSent, "no request"),
+        error if error.is_connect() => (CallError::NotSent, "no connection"),
+        error if error.is_timeout() => (CallError::Unknown, "no answer in time"),
+        _ => (CallError::Unknown, "the connection broke"),
+    };
+    let mut response = client.execute(request).await.map_err(failure)?;
+    let mut body = Vec::new();
+    let mut is_cut = false;
+    while let Some(chunk) = response.chunk().await.map_err(failure)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > max_body_bytes {
+            if oversize == Oversize::Fail {
                 return Err((CallError::Unknown, "the answer is too large"));
             }
+            body.truncate(max_body_bytes);
+            is_cut = true;
+            break;
         }
-        Ok(Answer {
-            status: response.status(),
-            body,
-        })
     }
+    Ok(Answer {
+        status: response.status(),
+        headers: std::mem::take(response.headers_mut()),
+        body,
+        is_cut,
+    })
 }
 
 /// A call that is under way. When it ends, be it that nobody waits for it any longer, it is counted and told.
 struct Attempt<'a> {
     upstream: &'a Upstream,
+    method: Method,
+    host: String,
     path: &'static str,
     started: Instant,
     /// The status of the answer, or why there is none.
@@ -166,15 +215,18 @@ struct Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let (upstream, path) = (self.upstream.name, self.path);
+        let (method, host) = (&self.method, &self.host);
         let duration_ms = milliseconds(self.started.elapsed());
         match self.outcome {
             Ok(status) => {
                 let status = status.as_u16();
-                tracing::info!(upstream, path, status, duration_ms, "Called an upstream");
+                tracing::info!(upstream, %method, host, path, status, duration_ms, "Called an upstream");
             }
             Err(problem) => {
                 tracing::warn!(
                     upstream,
+                    %method,
+                    host,
                     path,
                     problem,
                     duration_ms,

@@ -36,6 +36,8 @@ pub struct Config {
     pub password: PasswordConfig,
     /// The mini-program platform.
     pub wechat: WechatConfig,
+    /// GitHub.
+    pub github: GithubConfig,
     /// The listener.
     pub http: HttpConfig,
     /// Web pages of other sites.
@@ -165,6 +167,29 @@ pub struct WechatConfig {
     pub message_language: MessageLanguage,
     /// Where the clocks of those who read messages stand.
     pub utc_offset: FixedOffset,
+}
+
+/// Settings under `github`.
+#[derive(Debug, Clone)]
+pub struct GithubConfig {
+    /// Scheme and host of the REST API.
+    pub api_url: Url,
+    /// Scheme and host of the pages.
+    pub web_url: Url,
+    /// The server's own token.
+    pub token: Option<SecretString>,
+    /// Longest wait for GitHub in one request, retries included.
+    pub timeout: Duration,
+    /// How long trending pages are served without asking again.
+    pub trending_fresh: Duration,
+    /// How long they may be served while GitHub does not answer.
+    pub trending_stale: Duration,
+    /// How long everything else is served without asking again.
+    pub fresh: Duration,
+    /// How long it may be served while GitHub does not answer.
+    pub stale: Duration,
+    /// Memory for copies, in bytes.
+    pub cache_bytes: u64,
 }
 
 /// A release of a mini-program.

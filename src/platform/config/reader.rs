@@ -12,9 +12,9 @@ use reqwest::Url;
 
 use crate::platform::config::settings::is_of_listed_app;
 use crate::platform::config::{
-    AuthConfig, CharacterClass, DocumentLimits, DocumentPolicy, ErrorLimits, GraphqlConfig,
-    MessageLanguage, MessageTemplate, MiniProgramState, Origins, PageLimits, PasswordConfig,
-    RateLimitConfig, TemplateField, WechatApp, WechatConfig,
+    AuthConfig, CharacterClass, DocumentLimits, DocumentPolicy, ErrorLimits, GithubConfig,
+    GraphqlConfig, MessageLanguage, MessageTemplate, MiniProgramState, Origins, PageLimits,
+    PasswordConfig, RateLimitConfig, TemplateField, WechatApp, WechatConfig,
 };
 
 /// A value and where it comes from.
@@ -253,22 +253,58 @@ impl<'a> Reader<'a> {
                 }),
             }
         }
-        let fallback = "https://api.weixin.qq.com";
-        let base_url = match self.text("wechat.base_url").parse::<Url>() {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
-            _ => {
-                self.fault("wechat.base_url", "must be an http or https URL");
-                fallback.parse().ok()
-            }
-        };
         WechatConfig {
             apps,
-            base_url: base_url.unwrap_or_else(|| unreachable!("{fallback} is a URL")),
+            base_url: self.url("wechat.base_url", "https://api.weixin.qq.com"),
             timeout: self.millis("wechat.timeout_ms", 100, 60_000),
             message_state: self.parse("wechat.message_state", MiniProgramState::Formal),
             message_language: self.parse("wechat.message_language", MessageLanguage::default()),
             utc_offset: self.utc_offset("wechat.utc_offset_minutes"),
         }
+    }
+
+    /// Scheme and host of another server, perhaps with a path.
+    fn url(&mut self, name: &str, fallback: &str) -> Url {
+        let url = match self.text(name).trim().parse::<Url>() {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
+            _ => {
+                self.fault(name, "must be an http or https URL");
+                fallback.parse().ok()
+            }
+        };
+        url.unwrap_or_else(|| unreachable!("{fallback} is a URL"))
+    }
+
+    pub(super) fn github(&mut self) -> GithubConfig {
+        let token = self.text("github.token").trim().to_owned();
+        if !token.bytes().all(|b| b.is_ascii_graphic()) {
+            self.fault("github.token", "must be letters, digits and signs");
+        }
+        const WEEK: u64 = 7 * 24 * 60 * 60;
+        let config = GithubConfig {
+            api_url: self.url("github.api_url", "https://api.github.com"),
+            web_url: self.url("github.web_url", "https://github.com"),
+            token: (!token.is_empty()).then(|| token.into()),
+            timeout: self.millis("github.timeout_ms", 100, 60_000),
+            trending_fresh: self.seconds("github.trending_fresh_seconds", 1, WEEK),
+            trending_stale: self.seconds("github.trending_stale_seconds", 1, WEEK),
+            fresh: self.seconds("github.fresh_seconds", 1, WEEK),
+            stale: self.seconds("github.stale_seconds", 1, WEEK),
+            cache_bytes: self.within("github.cache_bytes", 1 << 20, 1 << 40),
+        };
+        for (name, fresh, stale) in [
+            (
+                "github.trending_stale_seconds",
+                config.trending_fresh,
+                config.trending_stale,
+            ),
+            ("github.stale_seconds", config.fresh, config.stale),
+        ] {
+            if stale < fresh {
+                self.fault(name, "is below the time for which a copy is fresh");
+            }
+        }
+        config
     }
 
     /// The template under `prefix` that reminds of tasks.

@@ -168,7 +168,7 @@ impl Settings {
         for (name, entry) in &self.entries {
             let value = match name.as_str() {
                 _ if entry.value.is_empty() => String::new(),
-                "auth.secret" | "auth.previous_secrets" | "wechat.app_secret" => {
+                "auth.secret" | "auth.previous_secrets" | "wechat.app_secret" | "github.token" => {
                     "[redacted]".to_owned()
                 }
                 name if is_of_listed_app(name) && name.ends_with(".secret") => {
@@ -203,6 +203,7 @@ impl Settings {
             auth: reader.auth(),
             password: reader.password(),
             wechat: reader.wechat(),
+            github: reader.github(),
             http: HttpConfig {
                 trusted_proxies: reader.networks("http.trusted_proxies"),
                 forwarding_header: reader.parse("http.forwarding_header", ForwardingHeader::Auto),

@@ -1,0 +1,166 @@
+//! The page of trending repositories.
+
+use scraper::ElementRef;
+
+use super::page::{
+    self, PageFault, below, has_class, is_heading, is_within, number, path, picture, pictured,
+    read_rows, repository_of, some_text, text,
+};
+use crate::clients::github::records::{Actor, Language, TrendingRepository};
+
+/// Most people that a row shows.
+const MAX_BUILDERS: usize = 20;
+
+/// Reads the page.
+///
+/// # Errors
+/// When it is not what it should be; a row that cannot be read is left out.
+pub(crate) fn read(page: &str) -> Result<Vec<TrendingRepository>, PageFault> {
+    read_rows(
+        page,
+        &[
+            |element| element.value().name() == "article" && has_class(element, "Box-row"),
+            |element| element.value().name() == "article",
+            |element| has_class(element, "Box-row"),
+            // Before June 2019.
+            |element| {
+                let list = element.parent().and_then(ElementRef::wrap);
+                element.value().name() == "li"
+                    && list.is_some_and(|list| has_class(&list, "repo-list"))
+            },
+        ],
+        |row, _| read_row(row),
+    )
+}
+
+fn read_row(row: ElementRef<'_>) -> Option<TrendingRepository> {
+    let (owner, name) = title(row)?;
+    let [stars, forks] = [["stargazers"].as_slice(), &["forks", "network"]].map(|names| {
+        let link = below(row).find(|link| {
+            let part = path(link).and_then(|path| path.get(2).copied());
+            part.is_some_and(|part| names.contains(&part))
+        });
+        link.and_then(|link| number(&text(link)))
+    });
+    Some(TrendingRepository {
+        owner: owner.to_owned(),
+        name: name.to_owned(),
+        description: description(row),
+        language: language(row),
+        stars,
+        forks,
+        stars_in_period: stars_in_period(row),
+        built_by: built_by(row),
+    })
+}
+
+/// The first link in a heading that leads to a repository; else whose stars the row counts.
+fn title<'a>(row: ElementRef<'a>) -> Option<(&'a str, &'a str)> {
+    let in_heading = |link: &ElementRef<'_>| {
+        is_within(*link, row, is_heading)
+            && !is_within(*link, row, |above| above.value().name() == "article")
+    };
+    let heading = below(row).filter(in_heading);
+    let title = heading.into_iter().find_map(|link| repository_of(&link));
+    title.or_else(|| {
+        below(row).find_map(|link| match path(&link)?.as_slice() {
+            [owner, name, "stargazers"] if page::is_login(owner) => Some((*owner, *name)),
+            _ => None,
+        })
+    })
+}
+
+/// The first paragraph with something to read; buttons and menus have none.
+fn description(row: ElementRef<'_>) -> Option<String> {
+    let paragraphs = below(row).filter(|element| {
+        element.value().name() == "p"
+            && !is_within(*element, row, |above| {
+                matches!(
+                    above.value().name(),
+                    "form" | "dialog" | "details" | "article"
+                )
+            })
+    });
+    paragraphs.filter_map(some_text).next()
+}
+
+fn language(row: ElementRef<'_>) -> Option<Language> {
+    let dot = below(row).find(|element| has_class(element, "repo-language-color"));
+    let name = below(row)
+        .find(|element| element.attr("itemprop") == Some("programmingLanguage"))
+        .or_else(|| dot.and_then(|dot| dot.parent()).and_then(ElementRef::wrap))
+        .and_then(some_text)?;
+    let color = dot.and_then(|dot| dot.attr("style")).and_then(background);
+    Some(Language { name, color })
+}
+
+/// The colour of `background-color: #rrggbb`, among other things.
+fn background(style: &str) -> Option<String> {
+    let value = style.split(';').find_map(|declaration| {
+        let (name, value) = declaration.split_once(':')?;
+        matches!(name.trim(), "background-color" | "background").then_some(value.trim())
+    })?;
+    let digits = value.strip_prefix('#')?;
+    let is_color = matches!(digits.len(), 3 | 6) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    is_color.then(|| value.to_owned())
+}
+
+/// `1,002 stars today`, `1 star this week`, wherever in the row it stands.
+fn stars_in_period(row: ElementRef<'_>) -> Option<u32> {
+    let candidates = below(row).filter(|element| {
+        matches!(element.value().name(), "span" | "div" | "strong" | "a")
+            && !is_within(*element, row, |above| {
+                above.value().name() == "p" || is_heading(above)
+            })
+    });
+    candidates.map(text).find_map(|text| {
+        let mut words = text.split(' ');
+        let count = words
+            .next()
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+        let is_stars = matches!(words.next()?.to_lowercase().as_str(), "star" | "stars");
+        let period: Vec<&str> = words.collect();
+        let is_period = matches!(
+            period.as_slice(),
+            ["today"] | ["this", _] | ["in" | "past", ..]
+        );
+        (is_stars && is_period && period.len() <= 4).then(|| number(count))?
+    })
+}
+
+/// Who built it, each once, in the order of the page.
+fn built_by(row: ElementRef<'_>) -> Vec<Actor> {
+    let mut actors: Vec<Actor> = Vec::new();
+    for link in below(row).filter(|element| element.value().name() == "a") {
+        if is_within(link, row, is_heading) || actors.len() >= MAX_BUILDERS {
+            continue;
+        }
+        let Some(image) = below(link).find(|element| element.value().name() == "img") else {
+            continue;
+        };
+        let path = path(&link).unwrap_or_default();
+        let app = match path.as_slice() {
+            ["sponsors", ..] => continue,
+            ["apps", app] => Some(*app),
+            _ => None,
+        };
+        let pictured = pictured(&image).or_else(|| page::login_of(&link)).or(app);
+        let Some(login) = pictured else {
+            continue;
+        };
+        let login = match app {
+            Some(_) if !login.ends_with("[bot]") => format!("{login}[bot]"),
+            _ => login.to_owned(),
+        };
+        // Apps have pages of their own.
+        let path = app.map_or_else(|| login.clone(), |app| format!("apps/{app}"));
+        if actors.iter().all(|actor| actor.login != login) {
+            actors.push(Actor {
+                login,
+                avatar_url: picture(&image),
+                path,
+            });
+        }
+    }
+    actors
+}
