@@ -12,7 +12,9 @@ use sea_orm::{
 };
 use tokio::net::TcpListener;
 
+use crate::clients::github::GithubClient;
 use crate::clients::wechat::WechatClient;
+use crate::github::GithubService;
 use crate::http::endpoint::Endpoint;
 use crate::http::export::Exports;
 use crate::http::pending::Pending;
@@ -25,7 +27,7 @@ use crate::platform::clock::Clock;
 use crate::platform::config::{Config, DatabaseConfig, HttpConfig};
 use crate::platform::db::{Database, is_missing_file, lock_schema, unless_locked};
 use crate::platform::http_client;
-use crate::schema::{self, Services};
+use crate::schema::{self, Services, Sources};
 use crate::scores::ScoreService;
 use crate::tasks::TaskService;
 
@@ -54,8 +56,20 @@ impl App {
             &config.wechat,
             Arc::clone(&clock),
         );
-        let identity =
-            IdentityService::new(Arc::clone(&db), Arc::clone(&clock), wechat.clone(), config)?;
+        // A question that meets silence leaves time for another try.
+        let github = GithubClient::new(
+            http_client::build(config.github.timeout / 2)?,
+            &config.github,
+            Arc::clone(&clock),
+        );
+        let github = Arc::new(GithubService::new(github, &config.github, &clock));
+        let identity = IdentityService::new(
+            Arc::clone(&db),
+            Arc::clone(&clock),
+            wechat.clone(),
+            Arc::clone(&github),
+            config,
+        )?;
         let identity = Arc::new(identity);
         let scores = Arc::new(ScoreService::new(Arc::clone(&db), Arc::clone(&clock)));
         let notifications = Arc::new(NotificationService::new(
@@ -74,10 +88,14 @@ impl App {
                 Notifier::new(&config.wechat),
             )),
             notifications: Arc::clone(&notifications),
+            github: Arc::clone(&github),
             pages: config.graphql.pages,
         });
-        let endpoint =
-            Endpoint::new(schema, Arc::clone(&db), Arc::clone(&identity), config).await?;
+        let sources = Sources {
+            db: Arc::clone(&db),
+            github,
+        };
+        let endpoint = Endpoint::new(schema, sources, Arc::clone(&identity), config).await?;
         let sockets = Sockets::new(&config.websocket);
         let state = AppState {
             endpoint,

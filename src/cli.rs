@@ -22,6 +22,7 @@ use crate::platform::locale::Locale;
 use crate::platform::telemetry;
 use crate::platform::viewer::Role;
 use crate::schema::sdl;
+use crate::simulator::github::{GithubSimulator, TOKEN_PREFIX};
 use crate::simulator::wechat::WechatSimulator;
 
 /// Files that are no connections of clients: the database, log, outgoing calls.
@@ -31,6 +32,8 @@ const DEV_SECRET: &str = "data/dev-secret";
 /// What `wegraph dev` calls its mini-program unless the settings say otherwise.
 const DEV_APP_ID: &str = "wx0000000000000000";
 const DEV_APP_SECRET: &str = "simulated-app-secret";
+/// Who asks the simulated GitHub for what everybody may see.
+const DEV_GITHUB_LOGIN: &str = "example-org";
 /// A template that the simulated platform knows.
 const DEV_TEMPLATE_ID: &str = "sim-task-reminder";
 
@@ -56,7 +59,7 @@ struct SettingsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start a server for development: SQLite, simulated WeChat, GraphiQL, this machine only.
+    /// Start a server for development: SQLite, simulated WeChat and GitHub, GraphiQL, this machine only.
     Dev,
     /// Start a server for production.
     Serve,
@@ -204,8 +207,18 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
         let template = DEV_TEMPLATE_ID.to_owned();
         settings.set("wechat.reminder_template_id", template, "dev");
     }
+    let is_github_simulated = !["github.api_url", "github.web_url", "github.token"]
+        .iter()
+        .any(|name| settings.is_set(name));
     let mut config = settings.check(Purpose::Dev)?;
     telemetry::init(&config.log)?;
+    if is_github_simulated {
+        let simulator = GithubSimulator::start(Arc::clone(&clock)).await?;
+        config.github.api_url = simulator.base_url().parse()?;
+        config.github.web_url = simulator.base_url().parse()?;
+        // Without one the simulator, like GitHub, would soon have enough of us.
+        config.github.token = Some(format!("{TOKEN_PREFIX}{DEV_GITHUB_LOGIN}").into());
+    }
     if is_simulated {
         let apps = &config.wechat.apps;
         let apps: Vec<_> = apps
@@ -224,18 +237,26 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
         &format!("http://{address}"),
         &config,
         is_simulated,
+        is_github_simulated,
     ))?;
     app.serve(listener, stop).await?;
     Ok(())
 }
 
-fn greeting(base: &str, config: &Config, is_simulated: bool) -> String {
+fn greeting(base: &str, config: &Config, is_simulated: bool, is_github_simulated: bool) -> String {
     let wechat = match is_simulated {
         true => format!(
             "simulated at {} - the code sim-<name>-<nonce> signs <name> in, once",
             config.wechat.base_url
         ),
         false => config.wechat.base_url.to_string(),
+    };
+    let github = match is_github_simulated {
+        true => format!(
+            "simulated at {} - linkGithub takes the token {TOKEN_PREFIX}ada",
+            config.github.api_url
+        ),
+        false => format!("{} and {}", config.github.api_url, config.github.web_url),
     };
     let socket = base.replacen("http", "ws", 1);
     format!(
@@ -246,6 +267,7 @@ WeGraph is running for development, on this machine only.
   GraphQL    {base}/graphql   (WebSocket: {socket}/graphql/ws)
   Schema     {base}/schema.graphql
   WeChat     {wechat}
+  GitHub     {github}
 
 A first query:
 

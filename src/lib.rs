@@ -12,8 +12,10 @@ pub mod entity;
 pub mod clients;
 
 /// What every feature's GraphQL code shares.
-pub mod github;
 pub mod graphql;
+
+/// GitHub as mini-programs browse it.
+pub mod github;
 
 /// What people are told.
 pub mod notifications;

@@ -7,6 +7,7 @@
 
 pub mod audit_event;
 pub mod criterion;
+pub mod github_account;
 pub mod grade;
 pub mod grade_count;
 pub mod grade_history;

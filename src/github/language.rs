@@ -63,7 +63,7 @@ impl Language {
         Some(Self {
             name,
             color: (!color.is_empty()).then_some(color),
-            slug: name.to_lowercase().replace(' ', "-"),
+            slug: slug_of(name),
         })
     }
 
@@ -83,6 +83,11 @@ impl Language {
         let is_it = |one: &&Self| one.slug == name || one.name.to_lowercase() == name;
         ALL.iter().find(is_it)
     }
+}
+
+/// The name of a language as it stands in GitHub's addresses.
+pub(crate) fn slug_of(name: &str) -> String {
+    name.to_lowercase().replace(' ', "-")
 }
 
 #[cfg(test)]

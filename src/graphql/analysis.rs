@@ -59,10 +59,29 @@ impl Operation {
     }
 }
 
+/// What a schema knows of its fields that their types do not say, by type and name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Estimates {
+    /// Entries of lists without pages, where they are not the usual few.
+    pub lists: &'static [(&'static str, &'static str, u32)],
+    /// What fields cost besides what they return: questions to other servers.
+    pub extras: &'static [(&'static str, &'static str, u32)],
+}
+
+impl Estimates {
+    fn find(list: &[(&str, &str, u32)], parent: &str, name: &str) -> Option<u32> {
+        let found = list
+            .iter()
+            .find(|(of_type, field, _)| *of_type == parent && *field == name);
+        found.map(|(_, _, number)| *number)
+    }
+}
+
 /// Measures documents.
 #[derive(Debug)]
 pub struct Analyst {
     shape: Shape,
+    estimates: Estimates,
     limits: DocumentLimits,
     pages: PageLimits,
     explains: bool,
@@ -70,9 +89,16 @@ pub struct Analyst {
 
 impl Analyst {
     /// An analyst for a schema. With `explains` it may name parts of the schema to callers.
-    pub fn new(shape: Shape, limits: DocumentLimits, pages: PageLimits, explains: bool) -> Self {
+    pub fn new(
+        shape: Shape,
+        estimates: Estimates,
+        limits: DocumentLimits,
+        pages: PageLimits,
+        explains: bool,
+    ) -> Self {
         Self {
             shape,
+            estimates,
             limits,
             pages,
             explains,
@@ -448,13 +474,18 @@ impl<'a> Walk<'a> {
         let on = shape.map_or("__Type", |shape| shape.type_name.as_str());
         let below = self.selections(selections, on, size)?;
         let entries = match shape {
-            Some(shape) if shape.is_list => page.unwrap_or(LIST_SIZE),
+            Some(shape) if shape.is_list => page.unwrap_or_else(|| {
+                Estimates::find(analyst.estimates.lists, parent, name).unwrap_or(LIST_SIZE)
+            }),
             _ => 1,
         };
-        let own = match parent {
-            "Mutation" => OBJECT + MUTATION,
-            _ => OBJECT,
-        };
+        let extra = Estimates::find(analyst.estimates.extras, parent, name).unwrap_or_default();
+        let own = OBJECT
+            + extra.saturating_mul(OBJECT)
+            + match parent {
+                "Mutation" => MUTATION,
+                _ => 0,
+            };
         let is_introspection_list = shape.is_none()
             && matches!(
                 name,

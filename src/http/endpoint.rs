@@ -26,12 +26,11 @@ use crate::http::rate_limit::{Charges, RateLimits, sign_ins};
 use crate::http::results;
 use crate::identity::{Access, IdentityService};
 use crate::platform::config::{Config, ErrorLimits};
-use crate::platform::db::Database;
 use crate::platform::locale::{Locale, Message};
 use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
-use crate::schema::{AppSchema, failure_prefix, sdl, with_loaders};
+use crate::schema::{AppSchema, ESTIMATES, Sources, failure_prefix, sdl, with_loaders};
 
 /// Queries and mutations at a time; far more than there are connections to the database.
 const MAX_EXECUTIONS: usize = 2048;
@@ -44,7 +43,7 @@ pub struct Endpoint(Arc<Inner>);
 
 struct Inner {
     schema: AppSchema,
-    db: Arc<Database>,
+    sources: Sources,
     identity: Arc<IdentityService>,
     documents: Documents,
     rates: Option<Arc<RateLimits>>,
@@ -103,7 +102,7 @@ impl Endpoint {
     /// When a trusted document would be refused, or its manifest cannot be read.
     pub async fn new(
         schema: AppSchema,
-        db: Arc<Database>,
+        sources: Sources,
         identity: Arc<IdentityService>,
         config: &Config,
     ) -> anyhow::Result<Self> {
@@ -111,6 +110,7 @@ impl Endpoint {
         let graphql = &config.graphql;
         let analyst = Analyst::new(
             Shape::new(&text),
+            ESTIMATES,
             graphql.limits,
             graphql.pages,
             graphql.introspection,
@@ -120,7 +120,7 @@ impl Endpoint {
             rates: RateLimits::new(&config.rate_limit),
             nulls: NullDefaults::new(&text),
             schema,
-            db,
+            sources,
             identity,
             timeout: graphql.timeout,
             errors: graphql.errors,
@@ -293,7 +293,7 @@ impl Endpoint {
         let log = Log::new(&prepared, &context);
         let (locale, request_id) = (context.locale, context.request_id.clone());
         let batches = BatchQueue::default();
-        let request = with_loaders(prepared.request.data(context), &self.0.db, &batches);
+        let request = with_loaders(prepared.request.data(context), &self.0.sources, &batches);
         let execution = batches.run(self.0.schema.execute(request));
         let outcome = AssertUnwindSafe(execution).catch_unwind();
         let response = match outcome.instrument(log.span.clone()).await {
@@ -316,7 +316,7 @@ impl Endpoint {
         let (locale, request_id) = (context.locale, context.request_id.clone());
         // The stream is dropped when the client has had enough of it; its batches must not be.
         let batches = BatchQueue::detached();
-        let request = with_loaders(prepared.request.data(context), &self.0.db, &batches);
+        let request = with_loaders(prepared.request.data(context), &self.0.sources, &batches);
         let events = self.0.schema.execute_stream(request);
         let state = Some((events, batches, log, this, request_id));
         Box::pin(stream::unfold(state, move |state| async move {

@@ -17,12 +17,13 @@ use crate::platform::config::RateLimitConfig;
 use crate::platform::viewer::Viewer;
 
 /// Fields that open a session, check a password or use a WeChat code; each request may have one of them.
-const SIGN_INS: [&str; 7] = [
+const SIGN_INS: [&str; 8] = [
     "login",
     "register",
     "refreshSession",
     "changePassword",
     "linkWechat",
+    "linkGithub",
     "bindPhoneNumber",
     "deleteAccount",
 ];

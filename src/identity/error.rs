@@ -3,6 +3,7 @@
 use sea_orm::DbErr;
 
 use crate::clients::wechat::WechatError;
+use crate::github::GithubError;
 use crate::platform::db::WriteError;
 use crate::platform::fault::{Fault, Faults};
 
@@ -66,6 +67,9 @@ pub enum IdentityError {
     /// WeChat did not let the user sign in.
     #[error(transparent)]
     Wechat(#[from] WechatError),
+    /// GitHub did not help.
+    #[error(transparent)]
+    Github(#[from] GithubError),
     /// A key cannot be used.
     #[error("auth.key_files: {0}")]
     Key(String),

@@ -41,6 +41,24 @@ impl Loader<ById> for UserLoader {
     }
 }
 
+/// The login at GitHub of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct GithubLoginOf(pub(crate) Uuid);
+
+impl Loader<GithubLoginOf> for UserLoader {
+    type Value = String;
+    type Error = DbErr;
+
+    async fn load(&self, keys: &[GithubLoginOf]) -> Result<HashMap<GithubLoginOf, String>, DbErr> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let logins = repository::list_github_logins(self.db.read(), padded(&ids)).await?;
+        Ok(logins
+            .into_iter()
+            .map(|(id, login)| (GithubLoginOf(id), login))
+            .collect())
+    }
+}
+
 /// Whether a user has a WeChat identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct IsWechatLinked(pub(crate) Uuid);

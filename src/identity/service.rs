@@ -11,6 +11,7 @@ use tracing::Instrument;
 
 use crate::clients::wechat::WechatClient;
 use crate::entity::user;
+use crate::github::GithubService;
 use crate::identity::account::search_text;
 use crate::identity::audit::Act;
 use crate::identity::error::IdentityError;
@@ -61,6 +62,7 @@ pub struct IdentityService {
     pub(super) db: Arc<Database>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wechat: WechatClient,
+    pub(super) github: Arc<GithubService>,
     pub(super) flights: Flights,
     pub(super) passwords: PasswordHasher,
     pub(super) policy: Arc<Policy>,
@@ -84,6 +86,7 @@ impl IdentityService {
         db: Arc<Database>,
         clock: Arc<dyn Clock>,
         wechat: WechatClient,
+        github: Arc<GithubService>,
         config: &Config,
     ) -> Result<Self, IdentityError> {
         // Half of the cores: a flood of sign-ins leaves the others to everybody else.
@@ -91,6 +94,7 @@ impl IdentityService {
         let auth = &config.auth;
         let service = Self {
             wechat,
+            github,
             flights: Flights::default(),
             passwords: PasswordHasher::new(parallel, &config.password)?,
             policy: Arc::new(Policy::new(&config.password)),

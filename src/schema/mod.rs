@@ -12,6 +12,8 @@ use async_graphql::{
 };
 
 use crate::github::graphql::GithubQuery;
+use crate::github::{GithubService, RepositoryLoader};
+use crate::graphql::analysis::Estimates;
 use crate::graphql::loader::BatchQueue;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::identity::{IdentityService, UserLoader};
@@ -62,6 +64,25 @@ pub type AppSchema = Schema<Query, Mutation, Subscription>;
 /// The library's own limit of nesting; documents have been held to the settings before it looks.
 const MAX_RECURSION: usize = 256;
 
+/// What documents are charged for. A question to GitHub comes out of a budget that everybody shares: a request asks fifty at most.
+pub const ESTIMATES: Estimates = Estimates {
+    lists: &[
+        ("TrendingRepositories", "items", 25),
+        ("TrendingDevelopers", "items", 25),
+    ],
+    extras: &[
+        ("Query", "trendingRepositories", 50),
+        ("Query", "trendingDevelopers", 50),
+        ("Query", "repository", 100),
+        ("Query", "developer", 100),
+        ("Query", "searchRepositories", 100),
+        ("User", "githubEvents", 100),
+        // Mostly one for the whole page.
+        ("TrendingRepository", "repository", 50),
+        ("Repository", "readme", 100),
+    ],
+};
+
 /// What resolvers need.
 pub struct Services {
     /// The database, for what belongs to no feature.
@@ -74,6 +95,8 @@ pub struct Services {
     pub tasks: Arc<TaskService>,
     /// Inboxes.
     pub notifications: Arc<NotificationService>,
+    /// GitHub.
+    pub github: Arc<GithubService>,
     /// Sizes of pages.
     pub pages: PageLimits,
 }
@@ -86,13 +109,27 @@ pub fn build(services: Services) -> AppSchema {
         .data(services.scores)
         .data(services.tasks)
         .data(services.notifications)
+        .data(services.github)
         .data(Arc::new(services.pages))
         .finish()
 }
 
+/// Where loaders load from.
+#[derive(Clone)]
+pub struct Sources {
+    /// The database.
+    pub db: Arc<Database>,
+    /// GitHub.
+    pub github: Arc<GithubService>,
+}
+
 /// Gives `request` the loaders of every feature, whose batches `queue` runs.
-pub fn with_loaders(request: Request, db: &Arc<Database>, queue: &BatchQueue) -> Request {
+pub fn with_loaders(request: Request, sources: &Sources, queue: &BatchQueue) -> Request {
+    let Sources { db, github } = sources;
     request
+        .data(Arc::new(
+            queue.loader(RepositoryLoader::new(Arc::clone(github))),
+        ))
         .data(Arc::new(queue.loader(UserLoader::new(Arc::clone(db)))))
         .data(Arc::new(queue.loader(ScoreLoader::new(Arc::clone(db)))))
         .data(Arc::new(queue.loader(TaskLoader::new(Arc::clone(db)))))

@@ -38,12 +38,14 @@ impl From<IdentityError> for ApiError {
                 WechatError::RateLimited { .. } => ErrorCode::UpstreamRateLimited,
                 WechatError::Unavailable => ErrorCode::UpstreamUnavailable,
             },
+            IdentityError::Github(_) => ErrorCode::UpstreamUnavailable,
             IdentityError::Crypto(_) | IdentityError::Key(_) | IdentityError::Database(_) => {
                 ErrorCode::InternalServerError
             }
         };
         match error {
             IdentityError::Database(error) => error.into(),
+            IdentityError::Github(error) => error.into(),
             IdentityError::Crypto(_) | IdentityError::Key(_) => Self::internal(error),
             IdentityError::Invalid(faults) => faults.into(),
             IdentityError::WeakPassword(fields) => Self::new(code).with_fields(fields),

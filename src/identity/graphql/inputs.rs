@@ -114,6 +114,14 @@ pub(super) struct BindPhoneNumberInput {
     pub(super) code: String,
 }
 
+/// A GitHub account to link.
+#[derive(InputObject)]
+pub(super) struct LinkGithubInput {
+    /// A personal access token, classic or fine-grained, at most 512 characters; it needs no scope for what everybody may see. Stored
+    /// encrypted, never returned.
+    pub(super) token: String,
+}
+
 /// The erasure of one's own account.
 #[derive(InputObject)]
 pub(super) struct DeleteAccountInput {

@@ -9,13 +9,14 @@ use uuid::Uuid;
 
 use self::inputs::{
     AuditEventFilter, BindPhoneNumberInput, ChangePasswordInput, DeleteAccountInput,
-    DeleteUserInput, LoginInput, LogoutInput, PasswordLoginInput, RefreshSessionInput,
-    RegisterInput, RevokeSessionInput, UpdateProfileInput, UpdateUserInput, WechatLoginInput,
+    DeleteUserInput, LinkGithubInput, LoginInput, LogoutInput, PasswordLoginInput,
+    RefreshSessionInput, RegisterInput, RevokeSessionInput, UpdateProfileInput, UpdateUserInput,
+    WechatLoginInput,
 };
 pub use self::types::{AuditEvent, Session, User};
 use self::types::{
     AuditEventConnection, AuthPayload, BindPhoneNumberPayload, ChangePasswordPayload,
-    DeleteAccountPayload, DeleteUserPayload, LinkWechatPayload, LogoutPayload,
+    DeleteAccountPayload, DeleteUserPayload, LinkGithubPayload, LinkWechatPayload, LogoutPayload,
     RevokeSessionPayload, UpdateProfilePayload, UpdateUserPayload, UserConnection,
 };
 use crate::graphql::context::{admin, request, service, viewer, viewer_opt};
@@ -326,6 +327,30 @@ impl IdentityMutation {
         let identity: &IdentityService = service(ctx)?;
         let user = identity.unlink_wechat(viewer, client(ctx)?).await?;
         Ok(LinkWechatPayload { user: user.into() })
+    }
+
+    /// Links the GitHub account that a personal access token belongs to, instead of another one; one a request. The token is checked
+    /// at GitHub and stored encrypted. Errors: UNAUTHENTICATED, BAD_USER_INPUT for a token that GitHub does not accept, RATE_LIMITED
+    /// after five of them a minute, UPSTREAM_UNAVAILABLE, UPSTREAM_RATE_LIMITED.
+    async fn link_github(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The token.")] input: LinkGithubInput,
+    ) -> Result<LinkGithubPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let user = identity
+            .link_github(viewer, &input.token, client(ctx)?)
+            .await?;
+        Ok(LinkGithubPayload { user: user.into() })
+    }
+
+    /// Takes the GitHub account off the caller's and forgets its token. Without one it changes nothing. Errors: UNAUTHENTICATED.
+    async fn unlink_github(&self, ctx: &Context<'_>) -> Result<LinkGithubPayload, ApiError> {
+        let viewer = viewer(ctx)?;
+        let identity: &IdentityService = service(ctx)?;
+        let user = identity.unlink_github(viewer, client(ctx)?).await?;
+        Ok(LinkGithubPayload { user: user.into() })
     }
 
     /// Exchanges the code of a getPhoneNumber button for the verified number and stores it. Errors: UNAUTHENTICATED,

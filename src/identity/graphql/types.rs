@@ -5,12 +5,14 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use uuid::Uuid;
 
 use crate::entity::{audit_event, session, user};
+use crate::github::graphql::GithubEventConnection;
+use crate::github::{GithubError, GithubService};
 use crate::graphql::context::{service, viewer_opt};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{PageArgs, relay_connection};
 use crate::graphql::scalars::DateTime;
-use crate::identity::loader::{ById, IsWechatLinked};
-use crate::identity::{IdentityService, SignIn, UserLoader};
+use crate::identity::loader::{ById, GithubLoginOf, IsWechatLinked};
+use crate::identity::{IdentityService, LinkedGithub, SignIn, UserLoader};
 use crate::notifications::SubscribeCredit;
 use crate::notifications::graphql::NotificationConnection;
 
@@ -122,6 +124,16 @@ impl User {
         Ok(linked.unwrap_or_default())
     }
 
+    /// Login of the linked GitHub account, as GitHub writes it. Null while none is linked, and for anyone but the user and
+    /// administrators.
+    async fn github_login(&self, ctx: &Context<'_>) -> Option<Result<String, ApiError>> {
+        match self.shows_private_data(ctx) {
+            Ok(true) => find_github_login(ctx, self.row.id).await.transpose(),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
     /// When the account was made.
     async fn created_at(&self) -> DateTime {
         self.row.created_at.into()
@@ -178,6 +190,64 @@ impl User {
             true => SubscribeCredit::load(ctx).await,
             false => Ok(Vec::new()),
         }
+    }
+
+    /// What the people and repositories that the linked GitHub account follows did in the last 30 days, newest first, private
+    /// repositories that the account may see included: at most 300 events. Null when no account is linked, when GitHub does not accept its
+    /// token any more, which unlinks it, and for anyone but the user, administrators too. Errors: BAD_USER_INPUT,
+    /// UPSTREAM_UNAVAILABLE, UPSTREAM_RATE_LIMITED.
+    async fn github_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of events, 0 to 100. Default 20.")] first: Option<i32>,
+        #[graphql(desc = "Only events after this cursor.")] after: Option<String>,
+    ) -> Option<Result<GithubEventConnection, ApiError>> {
+        let args = PageArgs {
+            first,
+            after,
+            ..PageArgs::default()
+        };
+        load_github_events(ctx, self.row.id, args).await.transpose()
+    }
+}
+
+async fn find_github_login(ctx: &Context<'_>, id: Uuid) -> Result<Option<String>, ApiError> {
+    let loader: &DataLoader<UserLoader> = service(ctx)?;
+    Ok(loader.load_one(GithubLoginOf(id)).await?)
+}
+
+async fn load_github_events(
+    ctx: &Context<'_>,
+    id: Uuid,
+    args: PageArgs,
+) -> Result<Option<GithubEventConnection>, ApiError> {
+    let page = GithubEventConnection::check(ctx, args)?;
+    if viewer_opt(ctx)?.is_none_or(|viewer| viewer.user_id != id) {
+        return Ok(None);
+    }
+    let identity: &IdentityService = service(ctx)?;
+    let github: &GithubService = service(ctx)?;
+    let Some(linked) = identity.linked_github(id).await? else {
+        return Ok(None);
+    };
+    let load = async |linked: &LinkedGithub| {
+        let (token, login) = (&linked.token, linked.login.as_str());
+        GithubEventConnection::load(github, ctx, token, login, &page).await
+    };
+    let mut linked = linked;
+    let mut loaded = load(&linked).await;
+    if loaded.as_ref().err() == Some(&GithubError::NotFound) {
+        // The account has another login by now.
+        linked = identity.renew_github_login(linked).await?;
+        loaded = load(&linked).await;
+    }
+    match loaded {
+        Ok(connection) => Ok(Some(connection)),
+        Err(GithubError::Unauthorized) => {
+            identity.forget_github(linked).await?;
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -422,6 +492,13 @@ pub(super) struct UpdateProfilePayload {
 /// An account after WeChat was linked to it or taken away.
 #[derive(SimpleObject)]
 pub(super) struct LinkWechatPayload {
+    /// The caller's account.
+    pub(super) user: User,
+}
+
+/// An account after a GitHub account was linked to it or taken away.
+#[derive(SimpleObject)]
+pub(super) struct LinkGithubPayload {
     /// The caller's account.
     pub(super) user: User,
 }

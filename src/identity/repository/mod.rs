@@ -1,6 +1,7 @@
 //! SQL of accounts: users and the WeChat identities they sign in with.
 
 mod audit;
+mod github;
 mod sessions;
 
 use sea_orm::sea_query::LikeExpr;
@@ -13,6 +14,10 @@ use uuid::Uuid;
 pub(crate) use self::audit::{
     AuditFilter, count_audit_events, delete_audit_events, find_audit_event, insert_audit_event,
     list_audit_events,
+};
+pub(crate) use self::github::{
+    delete_github_account, find_github_account, insert_github_account, list_github_logins,
+    rename_github_account,
 };
 pub(crate) use self::sessions::{
     Ended, SessionState, Which, delete_dead_sessions, delete_old_replays, delete_old_signals,

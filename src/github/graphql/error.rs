@@ -1,0 +1,20 @@
+//! What a client is told when GitHub does not help.
+
+use crate::clients::github::GithubError;
+use crate::graphql::error::{ApiError, ErrorCode};
+
+impl From<GithubError> for ApiError {
+    fn from(error: GithubError) -> Self {
+        match error {
+            GithubError::NotFound => Self::new(ErrorCode::NotFound),
+            GithubError::Invalid => Self::new(ErrorCode::BadUserInput),
+            GithubError::RateLimited {
+                retry_after_seconds,
+            } => Self::new(ErrorCode::UpstreamRateLimited)
+                .with_retry_after(Some(retry_after_seconds)),
+            GithubError::Unauthorized | GithubError::Unavailable => {
+                Self::new(ErrorCode::UpstreamUnavailable)
+            }
+        }
+    }
+}

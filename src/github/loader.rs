@@ -1,0 +1,48 @@
+//! Batches repositories of one level of a query.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+
+use crate::clients::github::GithubError;
+use crate::github::GithubService;
+use crate::github::service::{RepositoryCopy, name_key};
+
+/// Loads repositories by owner and name.
+pub struct RepositoryLoader {
+    github: Arc<GithubService>,
+}
+
+impl RepositoryLoader {
+    /// A loader that asks `github`.
+    pub fn new(github: Arc<GithubService>) -> Self {
+        Self { github }
+    }
+}
+
+/// A repository, without what only its full record has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ByName((String, String));
+
+impl ByName {
+    pub(crate) fn new(owner: &str, name: &str) -> Self {
+        Self(name_key(owner, name))
+    }
+}
+
+impl Loader<ByName> for RepositoryLoader {
+    type Value = Result<RepositoryCopy, GithubError>;
+    /// One that fails keeps no other from coming.
+    type Error = Infallible;
+
+    async fn load(&self, keys: &[ByName]) -> Result<HashMap<ByName, Self::Value>, Infallible> {
+        let names: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
+        let found = self.github.repositories(&names).await;
+        Ok(found
+            .into_iter()
+            .map(|(key, copy)| (ByName(key), copy))
+            .collect())
+    }
+}

@@ -1,0 +1,553 @@
+//! What people ask of GitHub, answered from copies where they are good enough.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clients::github::records::{
+    Developer, Event, EventPage, Readme, Repository, SearchPage, TrendingDeveloper,
+    TrendingRepository,
+};
+use crate::clients::github::{Fetched, GithubClient, GithubError, Period, SearchSort};
+use crate::github::cache::{Cache, Keep, Lifetimes, Snapshot};
+use crate::platform::clock::{Clock, Timestamp};
+use crate::platform::config::GithubConfig;
+use crate::platform::digest::sha256_hex;
+
+pub use crate::clients::github::records::Account;
+
+/// Wait for what is newer than the copy at hand: hardly noticed.
+const PATIENCE: Duration = Duration::from_millis(30);
+/// The same for what concerns one person, who wants to see what is new.
+const PERSONAL_PATIENCE: Duration = Duration::from_millis(1000);
+/// Sooner nobody's events are asked for again.
+const EVENTS_FRESH: TimeDelta = TimeDelta::seconds(60);
+/// Pages of events; GitHub has no more.
+const MAX_EVENT_PAGES: u32 = 3;
+/// Results of a search; GitHub has no more.
+pub(crate) const MAX_RESULTS: u32 = 1000;
+
+/// A repository as it was when it was fetched.
+pub(crate) type RepositoryCopy = Snapshot<Option<Repository>>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct TrendingKey {
+    language: Option<String>,
+    spoken_language: Option<String>,
+    since: Period,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SearchKey {
+    query: String,
+    sort: SearchSort,
+    per_page: u32,
+    page: u32,
+}
+
+/// Owner and name in lower case: GitHub does not tell them apart.
+type NameKey = (String, String);
+
+/// Whose events: a digest of the token, so that nobody else's copy is ever found, and the login.
+type EventKey = (String, String, u32);
+
+/// What is found of a list.
+pub(crate) struct Found {
+    /// The entries that were asked for, each with the number of those before it in the whole list.
+    pub(crate) repositories: Vec<(u32, Repository)>,
+    /// Found in all.
+    pub(crate) total: u64,
+    pub(crate) is_incomplete: bool,
+    /// Whether entries follow that GitHub gives out.
+    pub(crate) has_next: bool,
+    pub(crate) fetched_at: Timestamp,
+    pub(crate) is_stale: bool,
+}
+
+/// What GitHub shows of itself. A clone is another handle to the same service.
+#[derive(Clone)]
+pub struct GithubService {
+    client: GithubClient,
+    clock: Arc<dyn Clock>,
+    trending_repositories: Cache<TrendingKey, Vec<TrendingRepository>>,
+    trending_developers: Cache<TrendingKey, Vec<TrendingDeveloper>>,
+    /// Full records.
+    repositories: Cache<NameKey, Option<Repository>>,
+    /// As searches show them, without what only the full record has.
+    briefs: Cache<NameKey, Option<Repository>>,
+    /// Repositories asked for together.
+    batches: Cache<Vec<NameKey>, Vec<Repository>>,
+    readmes: Cache<NameKey, Option<Readme>>,
+    developers: Cache<String, Option<Developer>>,
+    searches: Cache<SearchKey, SearchPage>,
+    events: Cache<EventKey, EventPage>,
+}
+
+impl GithubService {
+    /// The service for one server.
+    pub fn new(client: GithubClient, config: &GithubConfig, clock: &Arc<dyn Clock>) -> Self {
+        let delta = |time: Duration| TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+        let trending = Lifetimes {
+            fresh: delta(config.trending_fresh),
+            stale: delta(config.trending_stale),
+            patience: PATIENCE,
+        };
+        let usual = Lifetimes {
+            fresh: delta(config.fresh),
+            stale: delta(config.stale),
+            patience: PATIENCE,
+        };
+        let personal = Lifetimes {
+            fresh: EVENTS_FRESH,
+            stale: usual.stale.max(EVENTS_FRESH),
+            patience: PERSONAL_PATIENCE,
+        };
+        // In sixteenths: READMEs and searches are large.
+        let part = |parts: u64| config.cache_bytes / 16 * parts;
+        let clock = || Arc::clone(clock);
+        Self {
+            client,
+            clock: clock(),
+            trending_repositories: Cache::new(part(1), trending, clock()),
+            trending_developers: Cache::new(part(1), trending, clock()),
+            repositories: Cache::new(part(2), usual, clock()),
+            briefs: Cache::new(part(1), usual, clock()),
+            batches: Cache::new(part(1), usual, clock()),
+            readmes: Cache::new(part(4), usual, clock()),
+            developers: Cache::new(part(1), usual, clock()),
+            searches: Cache::new(part(3), usual, clock()),
+            events: Cache::new(part(2), personal, clock()),
+        }
+    }
+
+    /// The current time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The repositories that get most stars, of a language by its slug, or of all.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub(crate) async fn trending_repositories(
+        &self,
+        language: Option<String>,
+        spoken_language: Option<String>,
+        since: Period,
+    ) -> Result<Snapshot<Vec<TrendingRepository>>, GithubError> {
+        let key = TrendingKey {
+            language,
+            spoken_language,
+            since,
+        };
+        let (client, asked) = (self.client.clone(), key.clone());
+        let fetch = |etag: Option<String>| async move {
+            let (language, spoken) = (asked.language.as_deref(), asked.spoken_language.as_deref());
+            client
+                .trending_repositories(language, spoken, asked.since, etag.as_deref())
+                .await
+        };
+        self.trending_repositories.get(key, fetch).await
+    }
+
+    /// The developers whose work gets most stars, of a language by its slug, or of all.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub(crate) async fn trending_developers(
+        &self,
+        language: Option<String>,
+        since: Period,
+    ) -> Result<Snapshot<Vec<TrendingDeveloper>>, GithubError> {
+        let key = TrendingKey {
+            language,
+            spoken_language: None,
+            since,
+        };
+        let (client, asked) = (self.client.clone(), key.clone());
+        let fetch = |etag: Option<String>| async move {
+            let language = asked.language.as_deref();
+            client
+                .trending_developers(language, asked.since, etag.as_deref())
+                .await
+        };
+        self.trending_developers.get(key, fetch).await
+    }
+
+    /// The full record of a repository, also under a name that it had before.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub(crate) async fn repository(
+        &self,
+        owner: &str,
+        name: &str,
+    ) -> Result<RepositoryCopy, GithubError> {
+        let key = name_key(owner, name);
+        let (this, asked) = (self.clone(), key.clone());
+        let fetch = |etag: Option<String>| async move {
+            let (owner, name) = &asked;
+            let fetched = present(this.client.repository(owner, name, etag.as_deref()).await)?;
+            if let Fetched::New {
+                value: Some(repository),
+                ..
+            } = &fetched
+            {
+                let now_called = key_of(repository);
+                if now_called != asked {
+                    this.repositories
+                        .put(now_called, Arc::new(Some(repository.clone())));
+                }
+            }
+            Ok(fetched)
+        };
+        self.repositories.get(key, fetch).await
+    }
+
+    /// Repositories by owner and name with as few questions as can be: what only the full record has is missing from some.
+    pub(crate) async fn repositories(
+        &self,
+        keys: &[NameKey],
+    ) -> HashMap<NameKey, Result<RepositoryCopy, GithubError>> {
+        let mut found = HashMap::new();
+        let mut missing = Vec::new();
+        for key in keys {
+            match self
+                .repositories
+                .fresh(key)
+                .or_else(|| self.briefs.fresh(key))
+            {
+                Some(copy) => {
+                    found.insert(key.clone(), Ok(copy));
+                }
+                None => missing.push(key.clone()),
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        for batch in missing.chunks(self.client.max_named()) {
+            self.load_batch(batch, &mut found).await;
+        }
+        found
+    }
+
+    async fn load_batch(
+        &self,
+        batch: &[NameKey],
+        found: &mut HashMap<NameKey, Result<RepositoryCopy, GithubError>>,
+    ) {
+        // One alone costs as much by its own name, and gets the full record.
+        let mut unknown = batch.to_vec();
+        if batch.len() > 1 {
+            let (client, asked) = (self.client.clone(), batch.to_vec());
+            let fetch = |_| async move {
+                let repositories = client.repositories_named(&asked).await?;
+                Ok(Fetched::New {
+                    value: repositories,
+                    etag: None,
+                    poll: None,
+                })
+            };
+            match self.batches.get(batch.to_vec(), fetch).await {
+                Ok(copies) => {
+                    for repository in copies.value.iter() {
+                        let copy = Snapshot {
+                            value: Arc::new(Some(repository.clone())),
+                            fetched_at: copies.fetched_at,
+                            is_stale: copies.is_stale,
+                        };
+                        let key = key_of(repository);
+                        if !copy.is_stale {
+                            self.briefs.put(key.clone(), Arc::clone(&copy.value));
+                        }
+                        found.insert(key, Ok(copy));
+                    }
+                    // What the search does not know was renamed or is too new, or there is none.
+                    unknown.retain(|key| !found.contains_key(key));
+                }
+                Err(error) => {
+                    for key in batch {
+                        let old = self.repositories.usable(key);
+                        let old = old.or_else(|| self.briefs.usable(key));
+                        found.insert(key.clone(), old.ok_or(error));
+                    }
+                    return;
+                }
+            }
+        }
+        let lookups = unknown.into_iter().map(|key| async move {
+            let copy = self.repository(&key.0, &key.1).await;
+            (key, copy)
+        });
+        found.extend(futures_util::future::join_all(lookups).await);
+    }
+
+    /// The README of a repository; `None` when it has none.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub(crate) async fn readme(
+        &self,
+        repository: &Repository,
+    ) -> Result<Snapshot<Option<Readme>>, GithubError> {
+        let key = key_of(repository);
+        let (client, asked) = (self.client.clone(), key.clone());
+        let fetch = |etag: Option<String>| async move {
+            let (owner, name) = &asked;
+            match present(client.readme(owner, name, etag.as_deref()).await) {
+                // No branch has been pushed yet.
+                Err(GithubError::Invalid) => Ok(absent()),
+                other => other,
+            }
+        };
+        self.readmes.get(key, fetch).await
+    }
+
+    /// A person or an organisation.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub(crate) async fn developer(
+        &self,
+        login: &str,
+    ) -> Result<Snapshot<Option<Developer>>, GithubError> {
+        let key = login.to_lowercase();
+        let (client, asked) = (self.client.clone(), key.clone());
+        let fetch = |etag: Option<String>| async move {
+            present(client.developer(&asked, etag.as_deref()).await)
+        };
+        self.developers.get(key, fetch).await
+    }
+
+    /// `limit` results of a search from `offset` on.
+    ///
+    /// # Errors
+    /// See [`GithubError`]; `Invalid` for what GitHub cannot read.
+    pub(crate) async fn search(
+        &self,
+        query: &str,
+        sort: SearchSort,
+        offset: u32,
+        limit: u32,
+    ) -> Result<Found, GithubError> {
+        // Nothing is asked for but the number.
+        let per_page = limit.max(1);
+        let end = offset.saturating_add(limit).min(MAX_RESULTS);
+        let from = offset.min(MAX_RESULTS - 1);
+        let to = end.saturating_sub(1).max(from);
+        let mut found: Option<Found> = None;
+        // The client that changes its page size midway gets parts of two pages.
+        for index in from / per_page..=to / per_page {
+            let page = self.search_page(query, sort, per_page, index + 1).await?;
+            let start = index * per_page;
+            let into = found.get_or_insert_with(|| Found {
+                repositories: Vec::new(),
+                total: page.value.total,
+                is_incomplete: false,
+                has_next: false,
+                fetched_at: page.fetched_at,
+                is_stale: false,
+            });
+            into.is_incomplete |= page.value.is_incomplete;
+            into.is_stale |= page.is_stale;
+            into.fetched_at = into.fetched_at.min(page.fetched_at);
+            let entries = page.value.repositories.iter();
+            let entries = entries.map(|(place, repository)| (start + place, repository.clone()));
+            into.repositories
+                .extend(entries.filter(|(place, _)| (offset..end).contains(place)));
+            let is_last = page.value.entries < per_page as usize
+                || u64::from(start + per_page) >= into.total.min(MAX_RESULTS.into());
+            into.has_next = match is_last {
+                // The page may reach further than what was asked for.
+                true => end < start + page.value.entries as u32,
+                false => end < MAX_RESULTS,
+            };
+            if is_last {
+                break;
+            }
+        }
+        found.ok_or(GithubError::Unavailable)
+    }
+
+    async fn search_page(
+        &self,
+        query: &str,
+        sort: SearchSort,
+        per_page: u32,
+        page: u32,
+    ) -> Result<Snapshot<SearchPage>, GithubError> {
+        let key = SearchKey {
+            query: query.to_owned(),
+            sort,
+            per_page,
+            page,
+        };
+        let (client, asked) = (self.client.clone(), key.clone());
+        let fetch = |_| async move {
+            let SearchKey {
+                query,
+                sort,
+                per_page,
+                page,
+            } = asked;
+            client.search(&query, sort, per_page, page).await
+        };
+        self.searches.get(key, fetch).await
+    }
+
+    /// Whose a token is.
+    ///
+    /// # Errors
+    /// See [`GithubError`]; `Unauthorized` for a token that GitHub does not accept.
+    pub async fn account(&self, token: &SecretString) -> Result<Account, GithubError> {
+        self.client.account(token).await
+    }
+
+    /// What the people and repositories that `login` follows did, newest first: at least `enough` entries after those that `skip`
+    /// passes over, if there are so many. Private events are among them: the copies are the token's own.
+    ///
+    /// # Errors
+    /// See [`GithubError`]; `Unauthorized` for a token that GitHub does not accept any more.
+    pub(crate) async fn events(
+        &self,
+        token: &SecretString,
+        login: &str,
+        is_enough: impl Fn(&[Event]) -> bool,
+    ) -> Result<Snapshot<Vec<Event>>, GithubError> {
+        let digest = sha256_hex(token.expose_secret().as_bytes());
+        let mut all: Option<Snapshot<Vec<Event>>> = None;
+        let mut events: Vec<Event> = Vec::new();
+        for number in 1..=MAX_EVENT_PAGES {
+            let key = (digest.clone(), login.to_owned(), number);
+            let (client, token, login) = (self.client.clone(), token.clone(), login.to_owned());
+            let fetch = |etag: Option<String>| async move {
+                let etag = etag.as_deref();
+                match client.received_events(&token, &login, number, etag).await {
+                    // There are fewer pages than there were.
+                    Err(GithubError::Invalid) if number > 1 => Ok(Fetched::New {
+                        value: EventPage {
+                            events: Vec::new(),
+                            has_next: false,
+                        },
+                        etag: None,
+                        poll: None,
+                    }),
+                    other => other,
+                }
+            };
+            let page = self.events.get(key, fetch).await?;
+            // Events have moved on from one page to the next between two questions.
+            for event in &page.value.events {
+                if events.iter().all(|known| known.id != event.id) {
+                    events.push(event.clone());
+                }
+            }
+            let so_far = all.get_or_insert_with(|| Snapshot {
+                value: Arc::default(),
+                fetched_at: page.fetched_at,
+                is_stale: false,
+            });
+            so_far.is_stale |= page.is_stale;
+            so_far.fetched_at = so_far.fetched_at.min(page.fetched_at);
+            if !page.value.has_next || is_enough(&events) {
+                break;
+            }
+        }
+        let all = all.ok_or(GithubError::Unavailable)?;
+        Ok(Snapshot {
+            value: Arc::new(events),
+            ..all
+        })
+    }
+}
+
+/// Owner and name as copies are found by.
+pub(crate) fn name_key(owner: &str, name: &str) -> NameKey {
+    (owner.to_lowercase(), name.to_lowercase())
+}
+
+fn key_of(repository: &Repository) -> NameKey {
+    let owner = repository.full_name.split('/').next().unwrap_or_default();
+    name_key(owner, &repository.name)
+}
+
+/// What is not at GitHub is an answer too.
+fn present<T>(outcome: Result<Fetched<T>, GithubError>) -> Result<Fetched<Option<T>>, GithubError> {
+    match outcome {
+        Ok(Fetched::New { value, etag, poll }) => Ok(Fetched::New {
+            value: Some(value),
+            etag,
+            poll,
+        }),
+        Ok(Fetched::Unchanged) => Ok(Fetched::Unchanged),
+        Err(GithubError::NotFound) => Ok(absent()),
+        Err(error) => Err(error),
+    }
+}
+
+fn absent<T>() -> Fetched<Option<T>> {
+    Fetched::New {
+        value: None,
+        etag: None,
+        poll: None,
+    }
+}
+
+/// A record with some texts; long ones are counted by themselves.
+const RECORD_BYTES: usize = 600;
+
+fn length(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
+
+impl Keep for Repository {
+    fn bytes(&self) -> usize {
+        RECORD_BYTES + length(self.description.as_ref()) + 32 * self.topics.len()
+    }
+}
+
+impl Keep for Readme {
+    fn bytes(&self) -> usize {
+        self.text.len() + self.path.len()
+    }
+}
+
+impl Keep for Developer {
+    fn bytes(&self) -> usize {
+        RECORD_BYTES + length(self.bio.as_ref())
+    }
+}
+
+impl Keep for TrendingRepository {
+    fn bytes(&self) -> usize {
+        RECORD_BYTES + length(self.description.as_ref()) + 150 * self.built_by.len()
+    }
+}
+
+impl Keep for TrendingDeveloper {
+    fn bytes(&self) -> usize {
+        RECORD_BYTES
+    }
+}
+
+impl<T: Keep> Keep for Vec<T> {
+    fn bytes(&self) -> usize {
+        self.iter().map(Keep::bytes).sum()
+    }
+}
+
+impl Keep for SearchPage {
+    fn bytes(&self) -> usize {
+        let repositories = self.repositories.iter();
+        repositories.map(|(_, repository)| repository.bytes()).sum()
+    }
+}
+
+impl Keep for EventPage {
+    fn bytes(&self) -> usize {
+        RECORD_BYTES * self.events.len()
+    }
+}
