@@ -11,15 +11,20 @@ use wegraph::schema::sdl;
 use crate::harness::{on_each_database, once};
 
 /// Root fields that need no token.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 15] = [
+    "developer",
     "errorCatalog",
     "languages",
     "login",
     "node",
     "refreshSession",
     "register",
+    "repository",
     "rubric",
     "rubrics",
+    "searchRepositories",
+    "trendingDevelopers",
+    "trendingRepositories",
     "usernameAvailable",
     "viewer",
 ];
@@ -41,6 +46,10 @@ pub(crate) fn arguments(field: &str) -> &'static str {
         | "updateUser" | "deleteUser" => "(input: {id: \"x\"})",
         "changePassword" => "(input: {newPassword: \"x\"})",
         "updateProfile" | "deleteAccount" | "markNotificationsRead" => "(input: {})",
+        "repository" => "(owner: \"ada\", name: \"brackets\")",
+        "developer" => "(login: \"ada\")",
+        "searchRepositories" => "(query: \"todo\")",
+        "linkGithub" => "(input: {token: \"x\"})",
         "linkWechat" | "bindPhoneNumber" => "(input: {code: \"x\"})",
         "completeTasks" => "(input: {ids: []})",
         "recordSubscribeConsent" => "(input: {id: \"x\", answers: []})",

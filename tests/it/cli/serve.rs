@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use tempfile::TempDir;
 use wegraph::platform::clock::SystemClock;
+use wegraph::simulator::github::{GithubFault, GithubSimulator};
 use wegraph::simulator::wechat::WechatSimulator;
 
 use crate::harness::{SECRET, Server, TestDatabase, on_each_database, once};
@@ -14,9 +15,12 @@ once! {
     async fn writes_no_secret_to_its_log(){
         let folder = TempDir::new().expect("a folder");
         let wechat = WechatSimulator::start(&[("wx00secretapp", "the-app-secret-1")], Arc::new(SystemClock)).await.expect("the simulator");
+        let github = GithubSimulator::start(Arc::new(SystemClock)).await.expect("the simulator");
+        let (server_token, token_of_ada) = (github.issue_token("example-org"), github.issue_token("ada"));
         let server = Server::serve(folder.path(), &[
             ("WEGRAPH_AUTH__SECRET", SECRET), ("WEGRAPH_LOG__FILTER", "trace,h2::codec=trace,hyper_util::client::legacy=trace,sqlx::query=trace,sea_orm::driver=trace"), ("WEGRAPH_WECHAT__APP_ID", "wx00secretapp"),
             ("WEGRAPH_WECHAT__APP_SECRET", "the-app-secret-1"), ("WEGRAPH_WECHAT__BASE_URL", &wechat.base_url()), ("WEGRAPH_WECHAT__TIMEOUT_MS", "300"),
+            ("WEGRAPH_GITHUB__API_URL", &github.base_url()), ("WEGRAPH_GITHUB__WEB_URL", &github.base_url()), ("WEGRAPH_GITHUB__TOKEN", &server_token), ("WEGRAPH_GITHUB__TIMEOUT_MS", "1000"),
         ]).await;
         let client = server.client();
         let mut secrets = vec![SECRET.to_owned(), "the-app-secret-1".to_owned(), wechat.openid("mei"), wechat.session_key("mei"), "Tr4verse-it".to_owned()];
@@ -37,9 +41,26 @@ once! {
         let mut socket = Socket::init_at(&server.base_url, token).await;
         socket.ask("mutation { bindPhoneNumber(input: {code: \"sim-phone13800138000-1\"}) { user { phoneNumber } } }").await;
         secrets.extend(["sim-phone13800138000-1".to_owned(), "13800138000".to_owned()]);
+        let inline = format!("mutation {{ linkGithub(input: {{token: \"{token_of_ada}\"}}) {{ user {{ githubLogin }} }} }}");
+        assert_eq!(socket.ask(&inline).await["data"]["linkGithub"]["user"]["githubLogin"], json!("ada"));
+        socket.ask(&inline.replace("token:", "tokens:")).await;
+        socket.ask(&inline.replace("\"}", "\\u0007\"}")).await;
+        socket.ask(&inline.replace(&token_of_ada, "ghp_refusedByGithub")).await;
+        socket.ask("{ viewer { githubEvents { nodes { id } } } trendingRepositories { items { repository { stars readme { path } } } } }").await;
+        for fault in [GithubFault::Status(500), GithubFault::Break, GithubFault::Moved(format!("https://evil.example/?token={token_of_ada}"))] {
+            github.fail("/", fault);
+            socket.ask("{ developer(login: \"ada\") { name } trendingDevelopers { items { login } } }").await;
+            socket.ask(&inline).await;
+            github.recover();
+        }
+        github.revoke(&token_of_ada);
+        github.revoke(&server_token);
+        socket.ask(&inline).await;
+        client.ask("{ developer(login: \"kim\") { name } }").await;
+        secrets.extend([token_of_ada, server_token, "ghp_refusedByGithub".to_owned()]);
         let log = server.terminate().await;
         assert!(log.contains("the AppSecret is wrong"), "the operator is told: {log}");
-        for part in ["\"path\":\"/sns/jscode2session\"", "\"upstream\":\"WeChat\"", "\"problem\":\"the connection broke\"", "\"duration_ms\":"] {
+        for part in ["\"path\":\"/sns/jscode2session\"", "\"upstream\":\"WeChat\"", "\"problem\":\"the connection broke\"", "\"duration_ms\":", "\"host\":\"127.0.0.1\"", "\"method\":\"GET\"", "\"path\":\"/users/{username}/received_events\"", "\"path\":\"/trending/{language}\"", "github.token is not accepted"] {
             assert!(log.contains(part), "{part} is not in the log: {log}");
         }
         for secret in secrets {

@@ -18,6 +18,7 @@ use wegraph::platform::config::{Config, Purpose, Settings, Sources};
 use wegraph::platform::db::Database;
 use wegraph::platform::id::parse_id;
 use wegraph::platform::viewer::Role;
+use wegraph::simulator::github::GithubSimulator;
 use wegraph::simulator::wechat::WechatSimulator;
 
 use super::{Client, Engine, TestDatabase};
@@ -35,12 +36,16 @@ pub(crate) const OTHER_APP_SECRET: &str = "other-secret-of-the-tests-4343";
 /// The template that reminds of tasks, which nobody has agreed to.
 pub(crate) const TEMPLATE: &str = "tUq4y1k_reminder-9";
 
+/// The server's own token at GitHub.
+pub(crate) const GITHUB_TOKEN: &str = "ghp_sim_example-org";
+
 /// A running server with its database, clock and platforms.
 pub(crate) struct TestApp {
     pub(crate) base_url: String,
     pub(crate) db: Arc<Database>,
     pub(crate) clock: Arc<ShiftedClock>,
     pub(crate) wechat: WechatSimulator,
+    pub(crate) github: GithubSimulator,
     pub(crate) engine: Engine,
     pub(crate) identity: Arc<IdentityService>,
     pub(crate) notifications: Arc<NotificationService>,
@@ -104,7 +109,10 @@ impl TestApp {
         let wechat = WechatSimulator::start(&apps, clock.clone() as Arc<dyn Clock>)
             .await
             .expect("the simulator starts");
-        let mut config = config(settings, &wechat.base_url());
+        let github = GithubSimulator::start(clock.clone() as Arc<dyn Clock>)
+            .await
+            .expect("the simulator starts");
+        let mut config = config(settings, &wechat.base_url(), &github.base_url());
         let statement_timeout = config.database.statement_timeout;
         config.database = database.config.clone();
         config.database.statement_timeout = statement_timeout;
@@ -124,6 +132,7 @@ impl TestApp {
             db,
             clock,
             wechat,
+            github,
             engine,
             http: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
@@ -246,7 +255,7 @@ impl TestApp {
     }
 }
 
-fn config(settings: &[(&str, &str)], wechat_url: &str) -> Config {
+fn config(settings: &[(&str, &str)], wechat_url: &str, github_url: &str) -> Config {
     let defaults = [
         ("AUTH__SECRET", SECRET),
         ("WECHAT__APP_ID", APP_ID),
@@ -254,6 +263,9 @@ fn config(settings: &[(&str, &str)], wechat_url: &str) -> Config {
         ("WECHAT__BASE_URL", wechat_url),
         ("WECHAT__TIMEOUT_MS", "2500"),
         ("WECHAT__REMINDER_TEMPLATE_ID", TEMPLATE),
+        ("GITHUB__API_URL", github_url),
+        ("GITHUB__WEB_URL", github_url),
+        ("GITHUB__TOKEN", GITHUB_TOKEN),
         ("GRAPHQL__INTROSPECTION", "true"),
         ("GRAPHQL__PLAYGROUND", "true"),
         ("RATE_LIMIT__ENABLED", "false"),

@@ -80,9 +80,28 @@ const RULES: &[(&str, Rule, &str)] = &[
         Rule::WithObject,
         "code description isRetryable",
     ),
+    (
+        "Developer",
+        Rule::WithObject,
+        "login name avatarUrl url bio company location email blog publicRepositories followers following createdAt fetchedAt isStale",
+    ),
+    ("GithubActor", Rule::WithObject, "login avatarUrl url"),
+    (
+        "GithubEvent",
+        Rule::WithObject,
+        "id type action actor repositoryOwner repositoryName occurredAt",
+    ),
+    (
+        "GithubEventConnection",
+        Rule::WithObject,
+        "edges nodes pageInfo fetchedAt isStale",
+    ),
+    ("GithubEventEdge", Rule::WithObject, "cursor node"),
     ("Grade", Rule::WithObject, "criterion grade comment"),
     ("GradeCount", Rule::WithObject, "grade count"),
     ("Language", Rule::WithObject, "name color slug"),
+    ("License", Rule::WithObject, "name spdxId"),
+    ("LinkGithubPayload", Rule::WithObject, "user"),
     ("LinkWechatPayload", Rule::WithObject, "user"),
     ("LogoutPayload", Rule::WithObject, "endedSessions"),
     ("Mutation", Rule::Public, "login register refreshSession"),
@@ -94,7 +113,7 @@ const RULES: &[(&str, Rule, &str)] = &[
     (
         "Mutation",
         Rule::SignedIn,
-        "logout revokeSession changePassword updateProfile linkWechat unlinkWechat bindPhoneNumber deleteAccount submitScore createTask updateTask deleteTask completeTasks deleteCompletedTasks markNotificationsRead recordSubscribeConsent",
+        "logout revokeSession changePassword updateProfile linkWechat unlinkWechat linkGithub unlinkGithub bindPhoneNumber deleteAccount submitScore createTask updateTask deleteTask completeTasks deleteCompletedTasks markNotificationsRead recordSubscribeConsent",
     ),
     (
         "MarkNotificationsReadPayload",
@@ -118,9 +137,14 @@ const RULES: &[(&str, Rule, &str)] = &[
         "hasNextPage hasPreviousPage startCursor endCursor",
     ),
     (
+        "PopularRepository",
+        Rule::WithObject,
+        "owner name description url",
+    ),
+    (
         "Query",
         Rule::Public,
-        "viewer usernameAvailable errorCatalog node rubric rubrics languages",
+        "viewer usernameAvailable errorCatalog node rubric rubrics languages trendingRepositories trendingDevelopers repository developer searchRepositories",
     ),
     ("Query", Rule::Admin, "user users auditEvents"),
     (
@@ -128,7 +152,23 @@ const RULES: &[(&str, Rule, &str)] = &[
         Rule::SignedIn,
         "score scores task tasks taskChanges",
     ),
+    (
+        "Readme",
+        Rule::WithObject,
+        "text path baseUrl imageBaseUrl isTruncated",
+    ),
     ("RecordSubscribeConsentPayload", Rule::WithObject, "credits"),
+    (
+        "Repository",
+        Rule::WithObject,
+        "owner name fullName description homepageUrl url language license stars forks watchers openIssues topics defaultBranch isFork isArchived createdAt updatedAt pushedAt readme fetchedAt isStale",
+    ),
+    (
+        "RepositoryConnection",
+        Rule::WithObject,
+        "edges nodes pageInfo totalCount isIncomplete fetchedAt isStale",
+    ),
+    ("RepositoryEdge", Rule::WithObject, "cursor node"),
     ("RevokeSessionPayload", Rule::WithObject, "revokedSessionId"),
     ("Rubric", Rule::Results, "summary"),
     (
@@ -191,13 +231,33 @@ const RULES: &[(&str, Rule, &str)] = &[
     ),
     ("TaskEdge", Rule::WithObject, "cursor node"),
     ("TaskPayload", Rule::WithObject, "task"),
+    (
+        "TrendingDeveloper",
+        Rule::WithObject,
+        "rank login name avatarUrl popularRepository",
+    ),
+    (
+        "TrendingDevelopers",
+        Rule::WithObject,
+        "items fetchedAt isStale",
+    ),
+    (
+        "TrendingRepositories",
+        Rule::WithObject,
+        "items fetchedAt isStale",
+    ),
+    (
+        "TrendingRepository",
+        Rule::WithObject,
+        "owner name url description language stars forks starsInPeriod builtBy repository",
+    ),
     ("UpdateProfilePayload", Rule::WithObject, "user"),
     ("UpdateUserPayload", Rule::WithObject, "user"),
-    ("User", Rule::OwnerOrAdmin, "email phoneNumber"),
+    ("User", Rule::OwnerOrAdmin, "email phoneNumber githubLogin"),
     (
         "User",
         Rule::Owner,
-        "sessions notifications subscribeCredits",
+        "sessions notifications subscribeCredits githubEvents",
     ),
     (
         "User",
@@ -364,6 +424,7 @@ on_each_database! {
         let (owner, other, admin) = (app.registered("owner").await, app.registered("other").await, app.admin("boss").await);
         owner.ask("mutation { updateProfile(input: {email: \"owner@example.com\"}) { user { id } } }").await.data();
         owner.ask("mutation { bindPhoneNumber(input: {code: \"sim-phone13800138000-1\"}) { user { id } } }").await.data();
+        owner.ask("mutation { linkGithub(input: {token: \"ghp_sim_ada\"}) { user { id } } }").await.data();
         let id = |value: &Value| value.as_str().expect("an id").to_owned();
         let task = id(&owner.ask("mutation { createTask(input: {title: \"Findme\", tags: [\"findme\"], remindAt: \"2026-01-01T00:00:00Z\"}) { task { id } } }").await.data()["createTask"]["task"]["id"]);
         let score = owner.ask("mutation { submitScore(input: {accountNumber: \"13912345678\", grades: [
@@ -461,7 +522,7 @@ on_each_database! {
                             match rules()[&(*name, field.as_str())] {
                                 Rule::OwnerOrAdmin => assert!(!found[field].is_null(), "{field}: {context}"),
                                 Rule::Owner => {
-                                    let is_empty = found[field] == json!([]) || found[field]["nodes"] == json!([]);
+                                    let is_empty = found[field] == json!([]) || found[field].is_null() || found[field]["nodes"] == json!([]);
                                     assert_eq!(!is_empty, role == Role::Owner, "{field}: {context}");
                                 }
                                 _ => {}

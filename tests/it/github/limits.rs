@@ -1,0 +1,71 @@
+use chrono::TimeDelta;
+use serde_json::json;
+use wegraph::simulator::github::GithubFault;
+
+use super::calls;
+use crate::harness::{Engine, TestApp, once};
+
+once! {
+    async fn every_form_of_a_limit_says_when_to_come_back_and_nobody_asks_before() {
+        for (fault, seconds) in [
+            (GithubFault::Spent(403, 600), 600),
+            (GithubFault::Spent(429, 600), 600),
+            (GithubFault::Secondary(403, Some(45)), 45),
+            (GithubFault::Secondary(429, Some(45)), 45),
+            (GithubFault::Secondary(403, None), 60),
+            (GithubFault::Secondary(429, None), 60),
+        ] {
+            let app = TestApp::start(Engine::Sqlite).await;
+            let client = app.anonymous();
+            let known = "{ developer(login: \"ada\") { name isStale } }";
+            client.ask(known).await.data();
+            app.github.fail("/repos", fault.clone());
+            app.github.fail("/users", fault.clone());
+            app.advance(TimeDelta::minutes(6));
+            for name in ["brackets", "engine-notes"] {
+                let query = format!("{{ repository(owner: \"ada\", name: \"{name}\") {{ stars }} }}");
+                let reply = client.ask(&query).await;
+                assert_eq!(reply.code(), "UPSTREAM_RATE_LIMITED", "{fault:?}");
+                let told = reply.body["errors"][0]["extensions"]["retryAfterSeconds"].as_i64().expect("seconds");
+                assert!((seconds - 5..=seconds).contains(&told), "{fault:?}: {told}");
+            }
+            assert_eq!(client.ask(known).await.data()["developer"], json!({"name": "Ada Example", "isStale": true}), "{fault:?}");
+            assert_eq!(calls(&app, "/repos") + calls(&app, "/users"), 2, "{fault:?}: nobody asks before");
+            app.github.recover();
+            app.advance(TimeDelta::seconds(seconds + 1));
+            let reply = client.ask("{ repository(owner: \"ada\", name: \"brackets\") { stars } }").await;
+            assert_eq!(reply.data()["repository"]["stars"], json!(640), "{fault:?}");
+            app.stop().await;
+        }
+    }
+
+    async fn without_a_token_sixty_questions_an_hour_are_all() {
+        let app = TestApp::start_with(Engine::Sqlite, &[("GITHUB__TOKEN", "")]).await;
+        let client = app.anonymous();
+        for number in 0..60 {
+            let reply = client.ask(&format!("{{ developer(login: \"nobody{number}\") {{ name }} }}")).await;
+            assert_eq!(reply.data()["developer"], json!(null));
+        }
+        let reply = client.ask("{ developer(login: \"ada\") { name } }").await;
+        assert_eq!(reply.code(), "UPSTREAM_RATE_LIMITED");
+        // The last answer told that nothing was left, so nothing was sent.
+        assert_eq!(calls(&app, "/users"), 60);
+        assert!(app.github.requests("/users").iter().all(|request| request.token.is_none()));
+        // Searches and pages have budgets of their own.
+        client.ask("{ searchRepositories(query: \"todo\") { totalCount } trendingDevelopers { items { login } } }").await.data();
+        app.advance(TimeDelta::minutes(61));
+        assert_eq!(client.ask("{ developer(login: \"ada\") { name } }").await.data()["developer"]["name"], json!("Ada Example"));
+        app.stop().await;
+    }
+
+    async fn a_token_of_the_server_that_is_refused_is_not_tried_again_at_once() {
+        let app = TestApp::start_with(Engine::Sqlite, &[("GITHUB__TOKEN", "ghp_sim_nobody-at-all")]).await;
+        let client = app.anonymous();
+        for login in ["ada", "bob", "kim"] {
+            let reply = client.ask(&format!("{{ developer(login: \"{login}\") {{ name }} }}")).await;
+            assert_eq!(reply.code(), "UPSTREAM_UNAVAILABLE");
+        }
+        assert_eq!(calls(&app, "/users"), 1);
+        app.stop().await;
+    }
+}
