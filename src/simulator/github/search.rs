@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::GithubSimulator;
+use super::answers::{json_of, page_of, problem, token_of};
 use super::world::SimulatedRepository;
-use super::{GithubSimulator, json_of, page_of, problem};
 
 /// Results that are given out.
 const MAX_RESULTS: usize = 1000;
@@ -22,6 +23,7 @@ struct Wanted<'a> {
     users: Vec<&'a str>,
     languages: Vec<&'a str>,
     more_stars_than: Option<u64>,
+    only_public: bool,
     with_forks: bool,
 }
 
@@ -40,6 +42,7 @@ impl<'a> Wanted<'a> {
                     wanted.more_stars_than = Some(number.strip_prefix('>')?.parse().ok()?);
                 }
                 Some(("fork", value)) => wanted.with_forks = value == "true",
+                Some(("is", "public")) => wanted.only_public = true,
                 Some(("in" | "topic" | "created" | "archived" | "is", _)) => {}
                 _ => wanted.words.push(part.to_lowercase()),
             }
@@ -68,12 +71,14 @@ impl<'a> Wanted<'a> {
             && is_among(&self.languages, one.language.map_or("", |(name, _)| name))
             && self.more_stars_than.is_none_or(|least| one.stars > least)
             && (self.with_forks || !one.is_fork)
+            && !(self.only_public && one.is_private)
     }
 }
 
 pub(super) async fn repositories(
     State(simulator): State<GithubSimulator>,
     Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
 ) -> Response {
     let text = query.get("q").map(String::as_str).unwrap_or_default();
     let Some(wanted) = Wanted::read(text) else {
@@ -85,6 +90,17 @@ pub(super) async fn repositories(
         return problem(StatusCode::UNPROCESSABLE_ENTITY, text);
     }
     let mut found: Vec<SimulatedRepository> = simulator.world().repositories.clone();
+    let asker = token_of(&headers).and_then(|token| simulator.owner_of(&token));
+    found.retain(|one| !one.is_private || asker.as_deref() == Some(one.owner.as_str()));
+    let is_there = |name: &&str| {
+        found
+            .iter()
+            .any(|one| one.full_name().eq_ignore_ascii_case(name))
+    };
+    if !wanted.repositories.is_empty() && !wanted.repositories.iter().any(is_there) {
+        let text = "The listed users and repositories cannot be searched either because the resources do not exist or you do not have permission to view them.";
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, text);
+    }
     found.retain(|one| wanted.takes(one));
     match query.get("sort").map(String::as_str) {
         Some("stars") => found.sort_by_key(|one| Reverse(one.stars)),
