@@ -62,7 +62,11 @@ impl App {
             &config.github,
             Arc::clone(&clock),
         );
-        let github = Arc::new(GithubService::new(github, &config.github, &clock));
+        let limit = config
+            .rate_limit
+            .enabled
+            .then_some(config.rate_limit.github_per_address);
+        let github = Arc::new(GithubService::new(github, &config.github, limit, &clock));
         let identity = IdentityService::new(
             Arc::clone(&db),
             Arc::clone(&clock),

@@ -25,9 +25,12 @@ const PAUSE: TimeDelta = TimeDelta::seconds(5);
 /// A call without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CallError {
-    /// Nothing was sent.
+    /// Nothing was sent: there is no way to it.
     #[error("the upstream cannot be reached")]
     NotSent,
+    /// Nothing was sent: it is left alone for a moment.
+    #[error("the upstream is left alone while it does not answer")]
+    Paused,
     /// It may have done what it was asked for.
     #[error("the upstream gave no answer")]
     Unknown,
@@ -140,7 +143,7 @@ impl Upstream {
                 path,
                 "Not called while it does not answer"
             );
-            return Err(CallError::NotSent);
+            return Err(CallError::Paused);
         }
         let span = tracing::info_span!("upstream", upstream = self.name, %method, host, path);
         let mut attempt = Attempt {

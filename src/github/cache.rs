@@ -9,15 +9,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Store;
 use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::clients::github::{Fetched, GithubError};
+use crate::github::asker::Asker;
 use crate::platform::clock::{Clock, Timestamp};
 
-/// How long "there is none" is believed.
+/// How long "there is none" is believed, and how long one waits then to hear otherwise.
 const ABSENCE: TimeDelta = TimeDelta::seconds(60);
+const ABSENCE_PATIENCE: Duration = Duration::from_millis(1000);
+/// No copy is fresh for longer because GitHub says so.
+const LONGEST_POLL: TimeDelta = TimeDelta::hours(1);
 /// How long a key is left alone after a failure; doubled each time.
 const PAUSE: TimeDelta = TimeDelta::seconds(1);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(60);
@@ -44,6 +49,11 @@ pub(crate) trait Keep: Send + Sync + 'static {
     fn is_absence(&self) -> bool {
         false
     }
+
+    /// Whether what was not there may come any moment, so that people would miss it.
+    fn may_come() -> bool {
+        true
+    }
 }
 
 impl<T: Keep> Keep for Option<T> {
@@ -52,7 +62,7 @@ impl<T: Keep> Keep for Option<T> {
     }
 
     fn is_absence(&self) -> bool {
-        self.is_none()
+        self.is_none() && T::may_come()
     }
 }
 
@@ -173,6 +183,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
         Self {
             slots: Store::builder()
                 .max_capacity(max_bytes)
+                // What is asked for now comes in, however popular the rest is: a fetch must be found while it is under way.
+                .eviction_policy(EvictionPolicy::lru())
                 .weigher(|_, slot: &Arc<Slot<V>>| slot.bytes())
                 .time_to_idle(lifetimes.stale.to_std().unwrap_or(Duration::MAX))
                 .build(),
@@ -187,6 +199,24 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
     /// What `fetch` met, when there is no copy that may be served.
     pub(crate) async fn get<F>(
         &self,
+        asker: &Asker,
+        key: K,
+        fetch: impl FnOnce(Option<String>) -> F,
+    ) -> Result<Snapshot<V>, GithubError>
+    where
+        F: Future<Output = Result<Fetched<V>, GithubError>> + Send + 'static,
+    {
+        self.get_unless(asker, false, key, fetch).await
+    }
+
+    /// As [`Cache::get`]; who has something else to show waits no longer than with an old copy.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub(crate) async fn get_unless<F>(
+        &self,
+        asker: &Asker,
+        has_other: bool,
         key: K,
         fetch: impl FnOnce(Option<String>) -> F,
     ) -> Result<Snapshot<V>, GithubError>
@@ -194,7 +224,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
         F: Future<Output = Result<Fetched<V>, GithubError>> + Send + 'static,
     {
         let slot = self.slots.get_with(key.clone(), Arc::default);
-        let (old, mut flight) = {
+        let (old, mut flight, start) = {
             let mut state = slot.lock();
             let now = self.clock.now();
             let old = state.snapshot(now, self.lifetimes.stale);
@@ -204,36 +234,42 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
             if let Some(error) = state.recent_failure(now) {
                 return old.ok_or(error);
             }
-            let flight = match &state.flight {
-                Some(flight) => flight.clone(),
+            let (flight, start) = match &state.flight {
+                Some(flight) => (flight.clone(), None),
                 None => {
+                    if old.is_none() {
+                        asker.charge()?;
+                    }
                     let etag = state.copy.as_ref().and_then(|copy| copy.etag.clone());
                     let (landing, flight) = watch::channel(());
                     state.flight = Some(flight.clone());
-                    let flight_of = Flight {
-                        cache: self.clone(),
-                        slot: Arc::clone(&slot),
-                        key,
-                        _landing: landing,
-                    };
-                    // It goes on when the one who asked first has gone.
-                    tokio::spawn(flight_of.make(fetch(etag)).in_current_span());
-                    flight
+                    (flight, Some((etag, landing)))
                 }
             };
-            (old, flight)
+            (old, flight, start)
         };
+        if let Some((etag, landing)) = start {
+            let flight = Flight {
+                cache: self.clone(),
+                slot: Arc::clone(&slot),
+                key,
+                _landing: landing,
+            };
+            // It goes on when the one who asked first has gone.
+            tokio::spawn(flight.make(fetch(etag)).in_current_span());
+        }
         // The sender sends nothing: it ends.
         let landed = async { drop(flight.changed().await) };
-        match old {
-            Some(old) if !old.value.is_absence() => {
-                let patience = self.lifetimes.patience;
-                if tokio::time::timeout(patience, landed).await.is_err() {
-                    return Ok(old);
-                }
-            }
+        let patience = self.lifetimes.patience;
+        let until = match &old {
             // What was not there may have been made since.
-            _ => landed.await,
+            Some(old) if old.value.is_absence() => asker.until_old(ABSENCE_PATIENCE.max(patience)),
+            Some(_) => asker.until_old(patience),
+            None if has_other => asker.until_old(patience),
+            None => asker.until(),
+        };
+        if tokio::time::timeout_at(until, landed).await.is_err() {
+            return old.ok_or(GithubError::Unavailable);
         }
         let state = slot.lock();
         let now = self.clock.now();
@@ -275,7 +311,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
         let fresh = self.lifetimes.fresh;
         let fresh_for = match value.is_absence() {
             true => fresh.min(ABSENCE),
-            false => poll.map_or(fresh, |poll| fresh.max(poll)),
+            false => poll.map_or(fresh, |poll| fresh.max(poll.min(LONGEST_POLL))),
         };
         state.copy = Some(Copy {
             value,
@@ -341,6 +377,11 @@ impl<K, V> Drop for Flight<K, V> {
         let mut state = self.slot.lock();
         state.flight = None;
         if std::thread::panicking() {
+            state.failure = Some(Failure {
+                error: GithubError::Unavailable,
+                at: self.cache.clock.now(),
+                pause: LONGEST_PAUSE,
+            });
             let panics = crate::platform::telemetry::count_panic();
             tracing::error!(panics, "Fetching from GitHub panicked");
         }

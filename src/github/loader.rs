@@ -7,18 +7,19 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use crate::clients::github::GithubError;
-use crate::github::GithubService;
 use crate::github::service::{RepositoryCopy, name_key};
+use crate::github::{Asker, GithubService};
 
 /// Loads repositories by owner and name.
 pub struct RepositoryLoader {
     github: Arc<GithubService>,
+    asker: Arc<Asker>,
 }
 
 impl RepositoryLoader {
-    /// A loader that asks `github`.
-    pub fn new(github: Arc<GithubService>) -> Self {
-        Self { github }
+    /// A loader that asks `github` for `asker`.
+    pub fn new(github: Arc<GithubService>, asker: Arc<Asker>) -> Self {
+        Self { github, asker }
     }
 }
 
@@ -39,7 +40,7 @@ impl Loader<ByName> for RepositoryLoader {
 
     async fn load(&self, keys: &[ByName]) -> Result<HashMap<ByName, Self::Value>, Infallible> {
         let names: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
-        let found = self.github.repositories(&names).await;
+        let found = self.github.repositories(&self.asker, &names).await;
         Ok(found
             .into_iter()
             .map(|(key, copy)| (ByName(key), copy))

@@ -5,6 +5,7 @@
 //!
 //! Not here: linking an account, which is the account's matter (`identity`).
 
+mod asker;
 mod cache;
 pub mod graphql;
 mod language;
@@ -13,6 +14,7 @@ mod sentence;
 mod service;
 
 pub use crate::clients::github::GithubError;
+pub use asker::Asker;
 pub use language::Language;
 pub use loader::RepositoryLoader;
 pub use service::{Account, GithubService};

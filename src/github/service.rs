@@ -1,17 +1,21 @@
 //! What people ask of GitHub, answered from copies where they are good enough.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use crate::clients::github::records::{
     Developer, Event, EventPage, Readme, Repository, SearchPage, TrendingDeveloper,
     TrendingRepository,
 };
 use crate::clients::github::{Fetched, GithubClient, GithubError, Period, SearchSort};
+use crate::github::asker::{Asker, Questions};
 use crate::github::cache::{Cache, Keep, Lifetimes, Snapshot};
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::GithubConfig;
@@ -63,6 +67,8 @@ pub(crate) struct Found {
     pub(crate) is_incomplete: bool,
     /// Whether entries follow that GitHub gives out.
     pub(crate) has_next: bool,
+    /// Entries that were passed, private ones included.
+    pub(crate) passed: u32,
     pub(crate) fetched_at: Timestamp,
     pub(crate) is_stale: bool,
 }
@@ -72,6 +78,8 @@ pub(crate) struct Found {
 pub struct GithubService {
     client: GithubClient,
     clock: Arc<dyn Clock>,
+    questions: Option<Questions>,
+    timeout: Duration,
     trending_repositories: Cache<TrendingKey, Vec<TrendingRepository>>,
     trending_developers: Cache<TrendingKey, Vec<TrendingDeveloper>>,
     /// Full records.
@@ -87,8 +95,13 @@ pub struct GithubService {
 }
 
 impl GithubService {
-    /// The service for one server.
-    pub fn new(client: GithubClient, config: &GithubConfig, clock: &Arc<dyn Clock>) -> Self {
+    /// The service for one server. An address may ask so many questions a minute that no copy answers.
+    pub fn new(
+        client: GithubClient,
+        config: &GithubConfig,
+        questions_per_minute: Option<u32>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         let delta = |time: Duration| TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
         let trending = Lifetimes {
             fresh: delta(config.trending_fresh),
@@ -111,6 +124,8 @@ impl GithubService {
         Self {
             client,
             clock: clock(),
+            questions: questions_per_minute.map(Questions::new),
+            timeout: config.timeout,
             trending_repositories: Cache::new(part(1), trending, clock()),
             trending_developers: Cache::new(part(1), trending, clock()),
             repositories: Cache::new(part(2), usual, clock()),
@@ -121,6 +136,16 @@ impl GithubService {
             searches: Cache::new(part(3), usual, clock()),
             events: Cache::new(part(2), personal, clock()),
         }
+    }
+
+    /// Who asks in a request that has to be answered at `deadline`.
+    pub fn asker(&self, address: IpAddr, deadline: Option<Instant>) -> Asker {
+        // What is left is for the answer itself.
+        let until = deadline.map(|deadline| {
+            let now = Instant::now();
+            now + deadline.saturating_duration_since(now).mul_f32(0.85)
+        });
+        Asker::new(address, self.questions.clone(), until, self.timeout)
     }
 
     /// The current time.
@@ -134,10 +159,12 @@ impl GithubService {
     /// See [`GithubError`].
     pub(crate) async fn trending_repositories(
         &self,
+        asker: &Asker,
         language: Option<String>,
         spoken_language: Option<String>,
         since: Period,
     ) -> Result<Snapshot<Vec<TrendingRepository>>, GithubError> {
+        let has_language = language.is_some();
         let key = TrendingKey {
             language,
             spoken_language,
@@ -150,7 +177,10 @@ impl GithubService {
                 .trending_repositories(language, spoken, asked.since, etag.as_deref())
                 .await
         };
-        self.trending_repositories.get(key, fetch).await
+        self.of_language(
+            has_language,
+            self.trending_repositories.get(asker, key, fetch).await,
+        )
     }
 
     /// The developers whose work gets most stars, of a language by its slug, or of all.
@@ -159,9 +189,11 @@ impl GithubService {
     /// See [`GithubError`].
     pub(crate) async fn trending_developers(
         &self,
+        asker: &Asker,
         language: Option<String>,
         since: Period,
     ) -> Result<Snapshot<Vec<TrendingDeveloper>>, GithubError> {
+        let has_language = language.is_some();
         let key = TrendingKey {
             language,
             spoken_language: None,
@@ -174,7 +206,10 @@ impl GithubService {
                 .trending_developers(language, asked.since, etag.as_deref())
                 .await
         };
-        self.trending_developers.get(key, fetch).await
+        self.of_language(
+            has_language,
+            self.trending_developers.get(asker, key, fetch).await,
+        )
     }
 
     /// The full record of a repository, also under a name that it had before.
@@ -183,6 +218,7 @@ impl GithubService {
     /// See [`GithubError`].
     pub(crate) async fn repository(
         &self,
+        asker: &Asker,
         owner: &str,
         name: &str,
     ) -> Result<RepositoryCopy, GithubError> {
@@ -204,12 +240,13 @@ impl GithubService {
             }
             Ok(fetched)
         };
-        self.repositories.get(key, fetch).await
+        self.or_hidden(self.repositories.get(asker, key, fetch).await)
     }
 
     /// Repositories by owner and name with as few questions as can be: what only the full record has is missing from some.
     pub(crate) async fn repositories(
         &self,
+        asker: &Asker,
         keys: &[NameKey],
     ) -> HashMap<NameKey, Result<RepositoryCopy, GithubError>> {
         let mut found = HashMap::new();
@@ -228,30 +265,46 @@ impl GithubService {
         }
         missing.sort_unstable();
         missing.dedup();
-        for batch in missing.chunks(self.client.max_named()) {
-            self.load_batch(batch, &mut found).await;
+        let batches = missing.chunks(self.client.max_named());
+        let batches = batches.map(|batch| self.load_batch(asker, batch));
+        for batch in join_all(batches).await {
+            found.extend(batch);
         }
         found
     }
 
     async fn load_batch(
         &self,
+        asker: &Asker,
         batch: &[NameKey],
-        found: &mut HashMap<NameKey, Result<RepositoryCopy, GithubError>>,
-    ) {
+    ) -> HashMap<NameKey, Result<RepositoryCopy, GithubError>> {
+        let mut found = HashMap::new();
         // One alone costs as much by its own name, and gets the full record.
         let mut unknown = batch.to_vec();
         if batch.len() > 1 {
             let (client, asked) = (self.client.clone(), batch.to_vec());
             let fetch = |_| async move {
-                let repositories = client.repositories_named(&asked).await?;
+                let repositories = match client.repositories_named(&asked).await {
+                    // GitHub says so when it knows none of them.
+                    Err(GithubError::Invalid) => Vec::new(),
+                    other => other?,
+                };
                 Ok(Fetched::New {
                     value: repositories,
                     etag: None,
                     poll: None,
                 })
             };
-            match self.batches.get(batch.to_vec(), fetch).await {
+            let usable = |key: &NameKey| {
+                let full = self.repositories.usable(key);
+                full.or_else(|| self.briefs.usable(key))
+            };
+            let has_all = batch.iter().all(|key| usable(key).is_some());
+            let copies = self
+                .batches
+                .get_unless(asker, has_all, batch.to_vec(), fetch)
+                .await;
+            match copies {
                 Ok(copies) => {
                     for repository in copies.value.iter() {
                         let copy = Snapshot {
@@ -270,19 +323,18 @@ impl GithubService {
                 }
                 Err(error) => {
                     for key in batch {
-                        let old = self.repositories.usable(key);
-                        let old = old.or_else(|| self.briefs.usable(key));
-                        found.insert(key.clone(), old.ok_or(error));
+                        found.insert(key.clone(), usable(key).ok_or(error));
                     }
-                    return;
+                    return found;
                 }
             }
         }
         let lookups = unknown.into_iter().map(|key| async move {
-            let copy = self.repository(&key.0, &key.1).await;
+            let copy = self.repository(asker, &key.0, &key.1).await;
             (key, copy)
         });
-        found.extend(futures_util::future::join_all(lookups).await);
+        found.extend(join_all(lookups).await);
+        found
     }
 
     /// The README of a repository; `None` when it has none.
@@ -291,6 +343,7 @@ impl GithubService {
     /// See [`GithubError`].
     pub(crate) async fn readme(
         &self,
+        asker: &Asker,
         repository: &Repository,
     ) -> Result<Snapshot<Option<Readme>>, GithubError> {
         let key = key_of(repository);
@@ -303,7 +356,7 @@ impl GithubService {
                 other => other,
             }
         };
-        self.readmes.get(key, fetch).await
+        self.or_hidden(self.readmes.get(asker, key, fetch).await)
     }
 
     /// A person or an organisation.
@@ -312,6 +365,7 @@ impl GithubService {
     /// See [`GithubError`].
     pub(crate) async fn developer(
         &self,
+        asker: &Asker,
         login: &str,
     ) -> Result<Snapshot<Option<Developer>>, GithubError> {
         let key = login.to_lowercase();
@@ -319,7 +373,7 @@ impl GithubService {
         let fetch = |etag: Option<String>| async move {
             present(client.developer(&asked, etag.as_deref()).await)
         };
-        self.developers.get(key, fetch).await
+        self.or_hidden(self.developers.get(asker, key, fetch).await)
     }
 
     /// `limit` results of a search from `offset` on.
@@ -328,6 +382,7 @@ impl GithubService {
     /// See [`GithubError`]; `Invalid` for what GitHub cannot read.
     pub(crate) async fn search(
         &self,
+        asker: &Asker,
         query: &str,
         sort: SearchSort,
         offset: u32,
@@ -341,13 +396,16 @@ impl GithubService {
         let mut found: Option<Found> = None;
         // The client that changes its page size midway gets parts of two pages.
         for index in from / per_page..=to / per_page {
-            let page = self.search_page(query, sort, per_page, index + 1).await?;
+            let page = self
+                .search_page(asker, query, sort, per_page, index + 1)
+                .await?;
             let start = index * per_page;
             let into = found.get_or_insert_with(|| Found {
                 repositories: Vec::new(),
                 total: page.value.total,
                 is_incomplete: false,
                 has_next: false,
+                passed: offset,
                 fetched_at: page.fetched_at,
                 is_stale: false,
             });
@@ -358,11 +416,13 @@ impl GithubService {
             let entries = entries.map(|(place, repository)| (start + place, repository.clone()));
             into.repositories
                 .extend(entries.filter(|(place, _)| (offset..end).contains(place)));
+            let reached = start + page.value.entries as u32;
+            into.passed = into.passed.max(reached.min(end));
             let is_last = page.value.entries < per_page as usize
                 || u64::from(start + per_page) >= into.total.min(MAX_RESULTS.into());
             into.has_next = match is_last {
                 // The page may reach further than what was asked for.
-                true => end < start + page.value.entries as u32,
+                true => end < reached,
                 false => end < MAX_RESULTS,
             };
             if is_last {
@@ -374,6 +434,7 @@ impl GithubService {
 
     async fn search_page(
         &self,
+        asker: &Asker,
         query: &str,
         sort: SearchSort,
         per_page: u32,
@@ -395,7 +456,7 @@ impl GithubService {
             } = asked;
             client.search(&query, sort, per_page, page).await
         };
-        self.searches.get(key, fetch).await
+        self.searches.get(asker, key, fetch).await
     }
 
     /// Whose a token is.
@@ -406,6 +467,40 @@ impl GithubService {
         self.client.account(token).await
     }
 
+    /// A page of a language that GitHub does not know is an empty one.
+    fn of_language<T>(
+        &self,
+        has_language: bool,
+        copy: Result<Snapshot<Vec<T>>, GithubError>,
+    ) -> Result<Snapshot<Vec<T>>, GithubError> {
+        match copy {
+            Err(GithubError::NotFound) if has_language => Ok(self.now_is(Vec::new())),
+            Err(GithubError::NotFound | GithubError::Forbidden | GithubError::Invalid) => {
+                Err(GithubError::Unavailable)
+            }
+            other => other,
+        }
+    }
+
+    /// What we may not see is not there, as far as callers are concerned; an earlier copy stays.
+    fn or_hidden<T>(
+        &self,
+        copy: Result<Snapshot<Option<T>>, GithubError>,
+    ) -> Result<Snapshot<Option<T>>, GithubError> {
+        match copy {
+            Err(GithubError::Forbidden) => Ok(self.now_is(None)),
+            other => other,
+        }
+    }
+
+    fn now_is<V>(&self, value: V) -> Snapshot<V> {
+        Snapshot {
+            value: Arc::new(value),
+            fetched_at: self.now(),
+            is_stale: false,
+        }
+    }
+
     /// What the people and repositories that `login` follows did, newest first: at least `enough` entries after those that `skip`
     /// passes over, if there are so many. Private events are among them: the copies are the token's own.
     ///
@@ -413,6 +508,7 @@ impl GithubService {
     /// See [`GithubError`]; `Unauthorized` for a token that GitHub does not accept any more.
     pub(crate) async fn events(
         &self,
+        asker: &Asker,
         token: &SecretString,
         login: &str,
         is_enough: impl Fn(&[Event]) -> bool,
@@ -438,7 +534,7 @@ impl GithubService {
                     other => other,
                 }
             };
-            let page = self.events.get(key, fetch).await?;
+            let page = self.events.get(asker, key, fetch).await?;
             // Events have moved on from one page to the next between two questions.
             for event in &page.value.events {
                 if events.iter().all(|known| known.id != event.id) {
@@ -512,6 +608,10 @@ impl Keep for Repository {
 impl Keep for Readme {
     fn bytes(&self) -> usize {
         self.text.len() + self.path.len()
+    }
+
+    fn may_come() -> bool {
+        false
     }
 }
 

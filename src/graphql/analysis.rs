@@ -454,13 +454,16 @@ impl<'a> Walk<'a> {
                 cost: OBJECT,
             });
         }
+        let extra = Estimates::find(self.analyst.estimates.extras, parent, name);
+        let extra = extra.unwrap_or_default().saturating_mul(OBJECT);
         if selections.items.is_empty() {
             return Ok(Measures {
                 depth: 1,
-                cost: match HEAVY_LEAVES.contains(&name) {
-                    true => HEAVY_LEAF,
-                    false => LEAF,
-                },
+                cost: extra
+                    + match HEAVY_LEAVES.contains(&name) {
+                        true => HEAVY_LEAF,
+                        false => LEAF,
+                    },
                 ..Measures::default()
             });
         }
@@ -479,9 +482,8 @@ impl<'a> Walk<'a> {
             }),
             _ => 1,
         };
-        let extra = Estimates::find(analyst.estimates.extras, parent, name).unwrap_or_default();
         let own = OBJECT
-            + extra.saturating_mul(OBJECT)
+            + extra
             + match parent {
                 "Mutation" => MUTATION,
                 _ => 0,

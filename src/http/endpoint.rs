@@ -293,7 +293,12 @@ impl Endpoint {
         let log = Log::new(&prepared, &context);
         let (locale, request_id) = (context.locale, context.request_id.clone());
         let batches = BatchQueue::default();
-        let request = with_loaders(prepared.request.data(context), &self.0.sources, &batches);
+        let sources = &self.0.sources;
+        let asker = sources
+            .github
+            .asker(context.client_address, Some(prepared.deadline));
+        let request = prepared.request.data(context);
+        let request = with_loaders(request, sources, &batches, Arc::new(asker));
         let execution = batches.run(self.0.schema.execute(request));
         let outcome = AssertUnwindSafe(execution).catch_unwind();
         let response = match outcome.instrument(log.span.clone()).await {
@@ -316,7 +321,10 @@ impl Endpoint {
         let (locale, request_id) = (context.locale, context.request_id.clone());
         // The stream is dropped when the client has had enough of it; its batches must not be.
         let batches = BatchQueue::detached();
-        let request = with_loaders(prepared.request.data(context), &self.0.sources, &batches);
+        let sources = &self.0.sources;
+        let asker = sources.github.asker(context.client_address, None);
+        let request = prepared.request.data(context);
+        let request = with_loaders(request, sources, &batches, Arc::new(asker));
         let events = self.0.schema.execute_stream(request);
         let state = Some((events, batches, log, this, request_id));
         Box::pin(stream::unfold(state, move |state| async move {

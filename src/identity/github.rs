@@ -153,14 +153,11 @@ impl IdentityService {
             .await
     }
 
-    /// The account with the login that it has now.
+    /// Gives an account the login that it has now.
     ///
     /// # Errors
     /// What GitHub answers, and the database's.
-    pub async fn renew_github_login(
-        &self,
-        mut linked: LinkedGithub,
-    ) -> Result<LinkedGithub, IdentityError> {
+    pub async fn renew_github_login(&self, linked: &mut LinkedGithub) -> Result<(), IdentityError> {
         let Account { login, .. } = self.github.account(&linked.token).await?;
         linked.login.clone_from(&login);
         let row = linked.row.clone();
@@ -169,11 +166,10 @@ impl IdentityService {
                 let (row, login) = (row.clone(), login.clone());
                 Box::pin(async move {
                     repository::rename_github_account(tx, &row, &login).await?;
-                    Ok::<_, IdentityError>(())
+                    Ok(())
                 })
             })
-            .await?;
-        Ok(linked)
+            .await
     }
 }
 

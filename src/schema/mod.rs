@@ -12,7 +12,7 @@ use async_graphql::{
 };
 
 use crate::github::graphql::GithubQuery;
-use crate::github::{GithubService, RepositoryLoader};
+use crate::github::{Asker, GithubService, RepositoryLoader};
 use crate::graphql::analysis::Estimates;
 use crate::graphql::loader::BatchQueue;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
@@ -80,6 +80,8 @@ pub const ESTIMATES: Estimates = Estimates {
         // Mostly one for the whole page.
         ("TrendingRepository", "repository", 50),
         ("Repository", "readme", 100),
+        // Of a trending one it takes a question of its own.
+        ("Repository", "watchers", 25),
     ],
 };
 
@@ -124,12 +126,17 @@ pub struct Sources {
 }
 
 /// Gives `request` the loaders of every feature, whose batches `queue` runs.
-pub fn with_loaders(request: Request, sources: &Sources, queue: &BatchQueue) -> Request {
+pub fn with_loaders(
+    request: Request,
+    sources: &Sources,
+    queue: &BatchQueue,
+    asker: Arc<Asker>,
+) -> Request {
     let Sources { db, github } = sources;
+    let repositories = RepositoryLoader::new(Arc::clone(github), Arc::clone(&asker));
     request
-        .data(Arc::new(
-            queue.loader(RepositoryLoader::new(Arc::clone(github))),
-        ))
+        .data(asker)
+        .data(Arc::new(queue.loader(repositories)))
         .data(Arc::new(queue.loader(UserLoader::new(Arc::clone(db)))))
         .data(Arc::new(queue.loader(ScoreLoader::new(Arc::clone(db)))))
         .data(Arc::new(queue.loader(TaskLoader::new(Arc::clone(db)))))

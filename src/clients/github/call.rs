@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::limits::{Closed, Limits, Refusal, Resource};
 use super::{Credential, GithubClient, GithubError};
-use crate::clients::upstream::{Answer, Oversize};
+use crate::clients::upstream::{Answer, CallError, Oversize};
 
 /// The version of the API that we were written for.
 const API_VERSION: &str = "2022-11-28";
@@ -86,9 +86,10 @@ impl GithubClient {
             let answer = self.send(question, url.clone()).await;
             let now = self.0.clock.now();
             let answer = match answer {
-                Some(answer) if !answer.status.is_server_error() => answer,
+                Ok(answer) if !answer.status.is_server_error() => answer,
+                Err(CallError::Paused) => return Err(GithubError::Unavailable),
                 fault => {
-                    if let Some(answer) = &fault {
+                    if let Ok(answer) = &fault {
                         limits.learn(question.resource, answer, now);
                     }
                     let Some(wait) = backoff.next() else {
@@ -130,8 +131,8 @@ impl GithubClient {
         }
     }
 
-    /// Sends once; `None` without an answer.
-    async fn send(&self, question: &Question<'_>, url: Url) -> Option<Answer> {
+    /// Sends once.
+    async fn send(&self, question: &Question<'_>, url: Url) -> Result<Answer, CallError> {
         let (http, upstream) = match question.resource {
             Resource::Pages => (&self.0.http, &self.0.web),
             _ => (&self.0.http, &self.0.api),
@@ -155,7 +156,6 @@ impl GithubClient {
         upstream
             .call_for(template, request, max_bytes, question.oversize)
             .await
-            .ok()
     }
 
     /// What a status means that is neither success nor a move nor a fault.
@@ -163,16 +163,17 @@ impl GithubClient {
         let (path, now) = (question.template, self.0.clock.now());
         let status = answer.status.as_u16();
         match status {
-            401 => {
-                if let Credential::Server = question.credential {
+            401 => match question.credential {
+                Credential::Server => {
                     tracing::error!(
                         "github.token is not accepted: it is wrong, revoked or expired"
                     );
                     limits.refuse_token(now);
-                    return GithubError::Unavailable;
+                    GithubError::Unavailable
                 }
-                GithubError::Unauthorized
-            }
+                Credential::User(_) => GithubError::Unauthorized,
+                Credential::None => GithubError::Unavailable,
+            },
             403 | 429 => match limits.refuse(question.resource, answer, now) {
                 Refusal::Limited => match limits.check(question.resource, now) {
                     Err(reason) => closed(reason),
@@ -180,7 +181,7 @@ impl GithubClient {
                 },
                 Refusal::Forbidden => {
                     tracing::warn!(path, "GitHub does not let us see something");
-                    GithubError::NotFound
+                    GithubError::Forbidden
                 }
                 Refusal::Malformed => {
                     tracing::error!(path, status, "GitHub refuses our requests as such");

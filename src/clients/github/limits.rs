@@ -85,7 +85,11 @@ impl Gate {
 
     fn close(&mut self, now: Timestamp, wait: TimeDelta) {
         let until = now + wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT);
-        self.closed_until = Some(self.closed_until.map_or(until, |known| known.max(until)));
+        // One that lies further ahead is of a clock that was put back.
+        let known = self
+            .closed_until
+            .filter(|known| *known - now <= LONGEST_WAIT);
+        self.closed_until = Some(known.map_or(until, |known| known.max(until)));
         self.is_refused = false;
     }
 
@@ -110,7 +114,9 @@ impl Limits {
     /// Whether something may be sent.
     pub(super) fn check(&self, resource: Resource, now: Timestamp) -> Result<(), Closed> {
         let mut state = self.lock();
-        state.all.check(now)?;
+        if resource != Resource::Pages {
+            state.all.check(now)?;
+        }
         state.gate(resource).check(now)
     }
 
@@ -119,7 +125,9 @@ impl Limits {
         let resource = told_resource(answer).unwrap_or(resource);
         let mut state = self.lock();
         if !answer.status.is_server_error() {
-            state.all.strikes = 0;
+            if resource != Resource::Pages {
+                state.all.strikes = 0;
+            }
             state.gate(resource).strikes = 0;
         }
         let (Some(left), Some(limit)) = (
@@ -159,6 +167,8 @@ impl Limits {
         let (message, page) = (text("message"), text("documentation_url"));
         let is_about_limits = message.contains("rate limit")
             || message.contains("abuse detection")
+            // After wrong tokens everything is refused for a while.
+            || message.contains("login attempts")
             || page.contains("rate-limit");
         let mut state = self.lock();
         if let Some(wait) = retry_after(answer, now) {
@@ -292,6 +302,8 @@ mod tests {
             ("x-ratelimit-reset", &reset),
         ];
         let secondary = r#"{"message": "You have exceeded a secondary rate limit."}"#;
+        let logins =
+            r#"{"message": "Maximum number of login attempts exceeded. Please try again later."}"#;
         let by_page = r#"{"message": "Wait", "documentation_url": "https://docs.github.com/x#about-secondary-rate-limits"}"#;
         for status in [403, 429] {
             for (headers, body, expected) in [
@@ -304,6 +316,7 @@ mod tests {
                 (spent, "{}", 1200),
                 (left, secondary, 60),
                 (left, by_page, 60),
+                (left, logins, 60),
             ] {
                 let limits = Limits::default();
                 let answer = answer(status, headers, body);
@@ -380,8 +393,15 @@ mod tests {
             limits.check(Resource::Core, at(301)),
             Err(Closed::Limited(60))
         );
-        // The clock is put back by a day.
+        // Pages have nothing to do with it.
+        assert_eq!(limits.check(Resource::Pages, at(301)), Ok(()));
+        // The clock is put back by a day, and then there is another refusal.
         assert_eq!(limits.check(Resource::Core, at(-86_400)), Ok(()));
+        limits.refuse(Resource::Core, &secondary, at(-86_400));
+        assert_eq!(
+            limits.check(Resource::Core, at(-86_400)),
+            Err(Closed::Limited(120))
+        );
     }
 
     #[test]

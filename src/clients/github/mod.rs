@@ -7,7 +7,7 @@ mod limits;
 pub mod records;
 mod trending;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -23,7 +23,7 @@ use self::records::{
 };
 use self::trending::PageFault;
 use crate::clients::upstream::{Oversize, Upstream};
-use crate::platform::clock::Clock;
+use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::GithubConfig;
 use crate::platform::digest::sha256_hex;
 
@@ -35,6 +35,9 @@ const MAX_API_BYTES: usize = 4 << 20;
 const MAX_PAGE_BYTES: usize = 8 << 20;
 /// Most repositories that are asked for at once by name.
 const MAX_NAMED: usize = 30;
+/// Wrong tokens of users that are tried in a minute.
+const MAX_WRONG_TOKENS: u32 = 20;
+const WRONG_TOKENS_WINDOW: TimeDelta = TimeDelta::seconds(60);
 /// Tokens whose limits are remembered.
 const MAX_TOKENS: u64 = 10_000;
 
@@ -45,9 +48,12 @@ const HTML: &str = "text/html";
 /// Why GitHub did not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GithubError {
-    /// There is no such thing, or none that we may see.
+    /// There is no such thing, or none that it tells us of.
     #[error("not at GitHub")]
     NotFound,
+    /// We may not see it, or not now.
+    #[error("GitHub does not let us see it")]
+    Forbidden,
     /// GitHub cannot read what is asked for.
     #[error("GitHub does not understand the question")]
     Invalid,
@@ -57,6 +63,12 @@ pub enum GithubError {
     /// A budget is spent.
     #[error("GitHub limits us")]
     RateLimited {
+        /// When to try again.
+        retry_after_seconds: u64,
+    },
+    /// The caller asks too much.
+    #[error("too many questions for GitHub")]
+    TooMany {
         /// When to try again.
         retry_after_seconds: u64,
     },
@@ -157,6 +169,35 @@ struct Inner {
     limits: Arc<Limits>,
     /// Of users, by a digest of their tokens.
     limits_of_users: Cache<String, Arc<Limits>>,
+    wrong_tokens: WrongTokens,
+}
+
+/// Tokens that GitHub did not accept within a minute. After some more it would refuse everything that comes from our address, good
+/// tokens too.
+#[derive(Debug)]
+struct WrongTokens(Mutex<(u32, Timestamp)>);
+
+impl WrongTokens {
+    fn check(&self, now: Timestamp) -> Result<(), GithubError> {
+        let (number, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = WRONG_TOKENS_WINDOW - (now - since);
+        let is_recent = (TimeDelta::zero()..=WRONG_TOKENS_WINDOW).contains(&left);
+        match number >= MAX_WRONG_TOKENS && is_recent {
+            true => Err(GithubError::RateLimited {
+                retry_after_seconds: limits::seconds(left),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn count(&self, now: Timestamp) {
+        let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = now - tally.1;
+        if !(TimeDelta::zero()..WRONG_TOKENS_WINDOW).contains(&age) {
+            *tally = (0, now);
+        }
+        tally.0 += 1;
+    }
 }
 
 impl GithubClient {
@@ -171,6 +212,7 @@ impl GithubClient {
             token: config.token.clone(),
             timeout: config.timeout,
             clock,
+            wrong_tokens: WrongTokens(Mutex::new((0, Timestamp::EPOCH))),
             limits: Arc::default(),
             limits_of_users: Cache::builder()
                 .max_capacity(MAX_TOKENS)
@@ -222,11 +264,17 @@ impl GithubClient {
         let path = ["repos", owner, name, "readme"];
         let reply = self.ask(api(template, &path, &[], etag)).await?;
         let (form, etag, poll) = match read(reply, records::readme)? {
+            // Its repository is private by now.
+            Fetched::New {
+                value: ReadmeForm::Private,
+                ..
+            } => return Err(GithubError::NotFound),
             Fetched::New { value, etag, poll } => (value, etag, poll),
             Fetched::Unchanged => return Ok(Fetched::Unchanged),
         };
         let (path_of_file, bytes, is_cut) = match form {
             ReadmeForm::Whole { path, bytes } => (path, bytes, false),
+            ReadmeForm::Private => return Err(GithubError::NotFound),
             ReadmeForm::Elsewhere { path: of_file } => {
                 let question = Question {
                     accept: RAW,
@@ -278,7 +326,16 @@ impl GithubClient {
         page: u32,
     ) -> Result<Fetched<SearchPage>, GithubError> {
         let (per_page, page) = (per_page.to_string(), page.to_string());
-        let mut parameters = vec![("q", query), ("per_page", &per_page), ("page", &page)];
+        // Our token may see more than everybody, and the number of what is found would tell of it.
+        let query = match self.0.token {
+            Some(_) => format!("{query} is:public"),
+            None => query.to_owned(),
+        };
+        let mut parameters = vec![
+            ("q", query.as_str()),
+            ("per_page", &per_page),
+            ("page", &page),
+        ];
         if let Some(sort) = sort.name() {
             parameters.extend([("sort", sort), ("order", "desc")]);
         }
@@ -324,11 +381,16 @@ impl GithubClient {
     /// # Errors
     /// See [`GithubError`]; `Unauthorized` for a token that GitHub does not accept.
     pub async fn account(&self, token: &SecretString) -> Result<Account, GithubError> {
+        self.0.wrong_tokens.check(self.0.clock.now())?;
         let question = Question {
             credential: Credential::User(token),
             ..api("/user", &["user"], &[], None)
         };
-        match read(self.ask(question).await?, records::account)? {
+        let reply = self.ask(question).await;
+        if reply.as_ref().err() == Some(&GithubError::Unauthorized) {
+            self.0.wrong_tokens.count(self.0.clock.now());
+        }
+        match read(reply?, records::account)? {
             Fetched::New { value, .. } => Ok(value),
             Fetched::Unchanged => Err(GithubError::Unavailable),
         }
@@ -381,7 +443,7 @@ impl GithubClient {
             etag,
         );
         let reply = self.ask(question).await;
-        read_page(reply, language.is_some(), trending::repositories::read).await
+        read_page(reply, trending::repositories::read).await
     }
 
     /// `GET /trending/developers`, of one language or of all.
@@ -403,7 +465,7 @@ impl GithubClient {
             etag,
         );
         let reply = self.ask(question).await;
-        read_page(reply, language.is_some(), trending::developers::read).await
+        read_page(reply, trending::developers::read).await
     }
 }
 
@@ -467,27 +529,15 @@ fn read<T>(
 
 async fn read_page<T: Send + 'static>(
     reply: Result<Reply, GithubError>,
-    has_language: bool,
     read: fn(&str) -> Result<Vec<T>, PageFault>,
 ) -> Result<Fetched<Vec<T>>, GithubError> {
     let mut content = match reply {
         Ok(Reply::Content(content)) => content,
         Ok(Reply::Unchanged) => return Ok(Fetched::Unchanged),
-        // A language that GitHub does not know.
-        Err(GithubError::NotFound) if has_language => {
-            return Ok(Fetched::New {
-                value: Vec::new(),
-                etag: None,
-                poll: None,
-            });
+        Err(error @ (GithubError::NotFound | GithubError::Forbidden | GithubError::Invalid)) => {
+            tracing::error!(%error, "GitHub's trending page is not where it was; the last good copy is kept");
+            return Err(error);
         }
-        Err(GithubError::NotFound) => Content {
-            body: Vec::new(),
-            is_cut: false,
-            etag: None,
-            poll_seconds: None,
-            has_next: false,
-        },
         Err(error) => return Err(error),
     };
     let body = std::mem::take(&mut content.body);

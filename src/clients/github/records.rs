@@ -374,6 +374,7 @@ struct RawReadme {
     encoding: String,
     #[serde(default, deserialize_with = "or_default")]
     content: String,
+    download_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -430,6 +431,8 @@ pub(super) enum ReadmeForm {
         /// What it holds.
         bytes: Vec<u8>,
     },
+    /// Not for everybody.
+    Private,
     /// Too large for this form.
     Elsewhere {
         /// Where it lies.
@@ -447,7 +450,9 @@ pub(super) fn search(body: &[u8]) -> serde_json::Result<SearchPage> {
     let read = |item: serde_json::Value| match serde_json::from_value::<RawRepository>(item) {
         Ok(raw) => Some(Repository::from(raw)),
         Err(error) => {
-            tracing::warn!(%error, "A repository in GitHub's search cannot be read");
+            // Its text may have values in it.
+            let kind = error.classify();
+            tracing::warn!(?kind, "A repository in GitHub's search cannot be read");
             None
         }
     };
@@ -466,6 +471,10 @@ pub(super) fn readme(body: &[u8]) -> serde_json::Result<ReadmeForm> {
     use base64::Engine;
     let raw: RawReadme = serde_json::from_slice(body)?;
     let path = raw.path;
+    // Only those of private repositories have one.
+    if raw.download_url.is_some_and(|url| url.contains("token=")) {
+        return Ok(ReadmeForm::Private);
+    }
     // It comes in lines.
     let content: String = raw.content.split_ascii_whitespace().collect();
     let bytes = match raw.encoding.as_str() {
@@ -505,7 +514,7 @@ fn event(raw: &serde_json::Value) -> Option<Event> {
         serde_json::Value::String(id) => id.clone(),
         id => id.as_u64()?.to_string(),
     };
-    let login = text("/actor/display_login").or_else(|| text("/actor/login"))?;
+    let login = text("/actor/login").or_else(|| text("/actor/display_login"))?;
     let name = text("/repo/name").unwrap_or_default();
     let (owner, name) = name.split_once('/').unwrap_or(("", name.as_str()));
     let kind = text("/type");

@@ -78,7 +78,7 @@ impl WechatClient {
                 })?;
             let reply = self.send(PATH, request(&token)).await;
             let reply = reply.map_err(|error| match error {
-                CallError::NotSent => SendError::NotSent,
+                CallError::NotSent | CallError::Paused => SendError::NotSent,
                 CallError::Unknown => SendError::Unknown,
             })?;
             match errcode(&reply).ok_or(SendError::Unknown)? {

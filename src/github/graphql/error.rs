@@ -6,7 +6,10 @@ use crate::graphql::error::{ApiError, ErrorCode};
 impl From<GithubError> for ApiError {
     fn from(error: GithubError) -> Self {
         match error {
-            GithubError::NotFound => Self::new(ErrorCode::NotFound),
+            GithubError::NotFound | GithubError::Forbidden => Self::new(ErrorCode::NotFound),
+            GithubError::TooMany {
+                retry_after_seconds,
+            } => Self::new(ErrorCode::RateLimited).with_retry_after(Some(retry_after_seconds)),
             GithubError::Invalid => Self::new(ErrorCode::BadUserInput),
             GithubError::RateLimited {
                 retry_after_seconds,

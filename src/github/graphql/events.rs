@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::types::GithubActor;
 use crate::clients::github::GithubError;
 use crate::clients::github::records::Event;
-use crate::github::GithubService;
 use crate::github::sentence::sentence;
+use crate::github::{Asker, GithubService};
 use crate::graphql::context::{locale, service};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{Page, PageArgs, PageInfo, encode};
@@ -103,6 +103,7 @@ impl GithubEventConnection {
     /// See [`GithubError`]; `Unauthorized` when the token does not work any more, `NotFound` for a login that it is not.
     pub(crate) async fn load(
         github: &GithubService,
+        asker: &Asker,
         ctx: &Context<'_>,
         token: &SecretString,
         login: &str,
@@ -111,7 +112,9 @@ impl GithubEventConnection {
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let start = |events: &[Event]| page.after.as_ref().map_or(0, |after| after.passes(events));
         let copy = github
-            .events(token, login, |events| events.len() > start(events) + limit)
+            .events(asker, token, login, |events| {
+                events.len() > start(events) + limit
+            })
             .await?;
         let passed = start(&copy.value);
         let rest = copy.value.get(passed..).unwrap_or_default();

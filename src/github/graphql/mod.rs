@@ -2,17 +2,18 @@
 
 mod error;
 mod events;
+mod repository;
 mod search;
+mod trending;
 mod types;
 
 use async_graphql::{Context, Object};
 
 pub(crate) use self::events::GithubEventConnection;
-use self::search::RepositoryConnection;
-use self::types::{
-    Developer, Language, Repository, RepositorySort, TrendingDevelopers, TrendingPeriod,
-    TrendingRepositories,
-};
+use self::repository::Repository;
+use self::search::{RepositoryConnection, RepositorySort};
+use self::trending::{TrendingDevelopers, TrendingPeriod, TrendingRepositories};
+use self::types::{Developer, Language};
 use crate::clients::github::{Period, is_login, is_repository_name};
 use crate::github::{GithubService, language};
 use crate::graphql::context::service;
@@ -24,13 +25,20 @@ use crate::platform::locale::Message;
 /// What GitHub calls the language of repositories without one.
 const UNKNOWN_LANGUAGE: &str = "unknown";
 
+/// The codes of ISO 639-1.
+const SPOKEN_LANGUAGES: &str = "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de \
+    dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv \
+    ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr \
+    nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl \
+    tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu";
+
 /// Queries about GitHub.
 #[derive(Debug, Default)]
 pub struct GithubQuery;
 
 #[Object]
 impl GithubQuery {
-    /// The repositories that got most stars, from GitHub's trending page. Null only with an error. Errors: BAD_USER_INPUT,
+    /// The repositories that got most stars, from GitHub's trending page. Null only with an error. Errors: BAD_USER_INPUT, RATE_LIMITED,
     /// UPSTREAM_UNAVAILABLE, UPSTREAM_RATE_LIMITED; while there is a copy of the last day it is served instead, with `isStale`.
     async fn trending_repositories(
         &self,
@@ -88,7 +96,8 @@ impl GithubQuery {
         }
     }
 
-    /// A public repository, also by a name that it had before. Null when there is none, or none that everybody may see. Errors:
+    /// A public repository, also by a name that it had before. Null when there is none, none that everybody may see, or GitHub has
+    /// taken it down. Errors:
     /// BAD_USER_INPUT for what cannot be a name, UPSTREAM_UNAVAILABLE, UPSTREAM_RATE_LIMITED.
     async fn repository(
         &self,
@@ -150,7 +159,7 @@ async fn trending_repositories(
     };
     let github: &GithubService = service(ctx)?;
     let copy = github
-        .trending_repositories(language, spoken, since)
+        .trending_repositories(service(ctx)?, language, spoken, since)
         .await?;
     Ok(copy.into())
 }
@@ -164,7 +173,10 @@ async fn trending_developers(
         return TrendingDevelopers::none(ctx);
     };
     let github: &GithubService = service(ctx)?;
-    Ok(github.trending_developers(language, since).await?.into())
+    Ok(github
+        .trending_developers(service(ctx)?, language, since)
+        .await?
+        .into())
 }
 
 async fn find_repository(
@@ -185,7 +197,9 @@ async fn find_repository(
     }
     faults.check(())?;
     let github: &GithubService = service(ctx)?;
-    Ok(Repository::of(github.repository(owner, name).await?))
+    Ok(Repository::of(
+        github.repository(service(ctx)?, owner, name).await?,
+    ))
 }
 
 async fn find_developer(ctx: &Context<'_>, login: &str) -> Result<Option<Developer>, ApiError> {
@@ -193,7 +207,9 @@ async fn find_developer(ctx: &Context<'_>, login: &str) -> Result<Option<Develop
     let login = checked_login(&mut faults, "login", login);
     faults.check(())?;
     let github: &GithubService = service(ctx)?;
-    Ok(Developer::of(&github.developer(login).await?))
+    Ok(Developer::of(
+        &github.developer(service(ctx)?, login).await?,
+    ))
 }
 
 /// The slug that a page is asked for by: `Some(None)` for all languages, `None` for one that there is not.
@@ -212,9 +228,8 @@ fn check_spoken(code: Option<String>) -> Result<Option<String>, Faults> {
     let mut faults = Faults::under(&[]);
     let code = code.map(|code| code.trim().to_ascii_lowercase());
     let code = code.filter(|code| !code.is_empty());
-    if let Some(code) = &code
-        && !(code.len() == 2 && code.bytes().all(|b| b.is_ascii_lowercase()))
-    {
+    let is_known = |code: &String| SPOKEN_LANGUAGES.split(' ').any(|known| known == code);
+    if code.as_ref().is_some_and(|code| !is_known(code)) {
         let expected = Message::new("应为 ISO 639-1 的两个字母", "two letters of ISO 639-1");
         faults.add(&["spokenLanguage"], Rule::Malformed { expected });
     }
@@ -223,11 +238,13 @@ fn check_spoken(code: Option<String>) -> Result<Option<String>, Faults> {
 
 fn checked_login<'a>(faults: &mut Faults, argument: &str, login: &'a str) -> &'a str {
     let login = login.trim();
+    // Apps do things, too.
+    let name = login.strip_suffix("[bot]").unwrap_or(login);
     if login.is_empty() {
         faults.add(&[argument], Rule::Required);
-    } else if login.len() > 39 {
+    } else if name.len() > 39 {
         faults.add(&[argument], Rule::TooLong { max: 39 });
-    } else if !is_login(login) {
+    } else if !is_login(name) {
         let expected = Message::new("应为字母、数字与 -", "letters, digits and -");
         faults.add(&[argument], Rule::Malformed { expected });
     }

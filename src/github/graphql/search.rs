@@ -1,9 +1,9 @@
 //! Searches in the schema.
 
-use async_graphql::{Context, Object, SimpleObject};
+use async_graphql::{Context, Enum, Object, SimpleObject};
 use serde::{Deserialize, Serialize};
 
-use super::types::Repository;
+use super::repository::Repository;
 use crate::clients::github::{GithubError, SearchSort};
 use crate::github::GithubService;
 use crate::github::service::{Found, MAX_RESULTS};
@@ -18,6 +18,22 @@ use crate::platform::locale::Message;
 
 /// Longest query, in characters; GitHub takes no more.
 const MAX_QUERY: usize = 256;
+
+/// An order of search results, the most of it first.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "SearchSort")]
+pub(crate) enum RepositorySort {
+    /// In the order that GitHub thinks best.
+    BestMatch,
+    /// By stars.
+    Stars,
+    /// By forks.
+    Forks,
+    /// By open issues that ask for help.
+    HelpWantedIssues,
+    /// By the last change.
+    Updated,
+}
 
 /// The place of a repository in a search: GitHub pages by number, not by what was seen last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,6 +79,9 @@ impl RepositoryConnection {
             faults.add(&["query"], Rule::TooLong { max: MAX_QUERY });
         }
         faults.check(())?;
+        if asks_for_private(&query) {
+            return Err(unreadable());
+        }
         let mut search = sha256_hex(format!("{sort:?} {query}").as_bytes());
         search.truncate(16);
         let limits: PageLimits = *service(ctx)?;
@@ -72,7 +91,9 @@ impl RepositoryConnection {
         let offset = page.after.map_or(0, |cursor| cursor.passed);
         let limit = u32::try_from(page.limit).unwrap_or(limits.max);
         let github: &GithubService = service(ctx)?;
-        let found = github.search(&query, sort, offset, limit).await;
+        let found = github
+            .search(service(ctx)?, &query, sort, offset, limit)
+            .await;
         let found = found.map_err(|error| match error {
             GithubError::Invalid => unreadable(),
             error => error.into(),
@@ -94,6 +115,15 @@ impl RepositoryConnection {
     fn node(&self, record: &crate::clients::github::records::Repository) -> Repository {
         Repository::new(record.clone(), self.found.fetched_at, self.found.is_stale)
     }
+}
+
+/// Whether a query asks for what not everybody may see.
+fn asks_for_private(query: &str) -> bool {
+    query.split(' ').any(|part| {
+        let part = part.trim_matches(['-', '(', ')', '"']).to_lowercase();
+        matches!(part.split_once(':'), Some(("is" | "visibility", value)) if value != "public"
+            && matches!(value.trim_matches('"'), "private" | "internal"))
+    })
 }
 
 fn unreadable() -> ApiError {
@@ -132,7 +162,9 @@ impl RepositoryConnection {
             has_next_page: self.found.has_next,
             has_previous_page: self.offset > 0,
             start_cursor: self.found.repositories.first().map(cursor),
-            end_cursor: self.found.repositories.last().map(cursor),
+            // The last entries may be such as nobody sees.
+            end_cursor: (self.found.passed > self.offset)
+                .then(|| self.cursor(self.found.passed - 1)),
         }
     }
 

@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::entity::{audit_event, session, user};
 use crate::github::graphql::GithubEventConnection;
-use crate::github::{GithubError, GithubService};
+use crate::github::{Asker, GithubError, GithubService};
 use crate::graphql::context::{service, viewer_opt};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{PageArgs, relay_connection};
 use crate::graphql::scalars::DateTime;
 use crate::identity::loader::{ById, GithubLoginOf, IsWechatLinked};
-use crate::identity::{IdentityService, LinkedGithub, SignIn, UserLoader};
+use crate::identity::{IdentityError, IdentityService, LinkedGithub, SignIn, UserLoader};
 use crate::notifications::SubscribeCredit;
 use crate::notifications::graphql::NotificationConnection;
 
@@ -227,19 +227,23 @@ async fn load_github_events(
     }
     let identity: &IdentityService = service(ctx)?;
     let github: &GithubService = service(ctx)?;
+    let asker: &Asker = service(ctx)?;
     let Some(linked) = identity.linked_github(id).await? else {
         return Ok(None);
     };
     let load = async |linked: &LinkedGithub| {
         let (token, login) = (&linked.token, linked.login.as_str());
-        GithubEventConnection::load(github, ctx, token, login, &page).await
+        GithubEventConnection::load(github, asker, ctx, token, login, &page).await
     };
     let mut linked = linked;
     let mut loaded = load(&linked).await;
     if loaded.as_ref().err() == Some(&GithubError::NotFound) {
         // The account has another login by now.
-        linked = identity.renew_github_login(linked).await?;
-        loaded = load(&linked).await;
+        loaded = match identity.renew_github_login(&mut linked).await {
+            Ok(()) => load(&linked).await,
+            Err(IdentityError::Github(error)) => Err(error),
+            Err(error) => return Err(error.into()),
+        };
     }
     match loaded {
         Ok(connection) => Ok(Some(connection)),
@@ -247,6 +251,8 @@ async fn load_github_events(
             identity.forget_github(linked).await?;
             Ok(None)
         }
+        // There is such an account, and yet GitHub does not find its events.
+        Err(GithubError::NotFound) => Err(GithubError::Unavailable.into()),
         Err(error) => Err(error.into()),
     }
 }

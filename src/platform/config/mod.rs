@@ -458,6 +458,8 @@ pub struct RateLimitConfig {
     pub failures_per_account: u32,
     /// Failed sign-ins from one address.
     pub failures_per_address: u32,
+    /// Questions to GitHub that no copy answers, a minute from one address.
+    pub github_per_address: u32,
 }
 
 /// Settings under `log`.

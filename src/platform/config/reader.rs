@@ -172,6 +172,7 @@ impl<'a> Reader<'a> {
             read_per_address: limit(self, "read_per_address"),
             failures_per_account: limit(self, "failures_per_account"),
             failures_per_address: limit(self, "failures_per_address"),
+            github_per_address: limit(self, "github_per_address"),
         }
     }
 

@@ -66,6 +66,67 @@ once! {
         app.stop().await;
     }
 
+    async fn a_page_of_which_the_search_knows_nothing_is_asked_for_by_names() {
+        let app = TestApp::start(Engine::Sqlite).await;
+        let client = app.anonymous();
+        let page = "{ trendingRepositories(language: \"Jupyter Notebook\") { items { owner name repository { fullName } } } }";
+        client.ask("{ trendingRepositories(language: \"Jupyter Notebook\") { items { name } } }").await.data();
+        app.github.rename("ada/engine-notes", "ada", "engine");
+        app.github.rename("acme-labs/deep-notes", "acme-labs", "deep");
+        let reply = client.ask(page).await;
+        let items = reply.data()["trendingRepositories"]["items"].as_array().expect("a list").clone();
+        let mut names: Vec<&str> = items.iter().map(|item| item["repository"]["fullName"].as_str().expect("a name")).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["acme-labs/deep", "ada/engine"]);
+        app.stop().await;
+    }
+
+    async fn old_records_are_shown_at_once_whichever_of_them_were_asked_for_together() {
+        let app = TestApp::start(Engine::Sqlite).await;
+        let client = app.anonymous();
+        let page = "{ trendingRepositories(language: \"Go\") { items { name repository { stars isStale readme { path } } } } }";
+        let bare = app.github.repository("yan/backup").expect("a repository");
+        app.github.put(SimulatedRepository { readme: None, ..bare });
+        let good = client.ask(page).await.data()["trendingRepositories"]["items"].clone();
+        app.advance(TimeDelta::minutes(6));
+        // One is fresh, so that the others are another batch than before.
+        client.ask("{ repository(owner: \"yan\", name: \"slow-sql\") { stars } }").await.data();
+        loop {
+            let fresh = client.ask("{ repository(owner: \"yan\", name: \"slow-sql\") { isStale } }").await;
+            if fresh.data()["repository"]["isStale"] == json!(false) {
+                break;
+            }
+        }
+        app.github.fail("/", GithubFault::Silence);
+        let started = std::time::Instant::now();
+        for _ in 0..5 {
+            let items = client.ask(page).await.data()["trendingRepositories"]["items"].clone();
+            for (item, before) in items.as_array().expect("a list").iter().zip(good.as_array().expect("a list")) {
+                assert_eq!(item["repository"]["stars"], before["repository"]["stars"]);
+                assert_eq!(item["repository"]["readme"], before["repository"]["readme"]);
+            }
+        }
+        // Waiting for GitHub would take four seconds each.
+        assert!(started.elapsed() < std::time::Duration::from_secs(8), "{:?}", started.elapsed());
+        app.stop().await;
+    }
+
+    async fn what_github_keeps_waiting_costs_nothing_else_of_the_reply() {
+        let app = TestApp::start_with(Engine::Sqlite, &[("GRAPHQL__TIMEOUT_MS", "2000")]).await;
+        let client = app.user("lin").await;
+        client.ask("{ trendingRepositories { items { name } } }").await.data();
+        app.github.fail("/", GithubFault::Silence);
+        let reply = client.ask("{ viewer { id } languages(popular: true) { name } trendingRepositories { items { name repository { stars readme { path } } } }
+            developer(login: \"ada\") { name } searchRepositories(query: \"a\") { totalCount } }").await;
+        let data = &reply.body["data"];
+        assert_eq!((&data["viewer"]["id"], &data["developer"], &data["searchRepositories"]), (&json!(client.user_id), &json!(null), &json!(null)));
+        assert_eq!(data["trendingRepositories"]["items"].as_array().map(Vec::len), Some(25));
+        for error in reply.body["errors"].as_array().expect("errors") {
+            assert_eq!(error["extensions"]["code"], json!("UPSTREAM_UNAVAILABLE"));
+        }
+        app.stop().await;
+    }
+
     async fn when_the_search_fails_each_record_has_its_error_or_its_old_copy() {
         let app = TestApp::start(Engine::Sqlite).await;
         let client = app.anonymous();
@@ -95,6 +156,9 @@ once! {
             ("{ searchRepositories(query: \"a\", first: 20) { nodes { readme { text } } } }", true),
             ("{ searchRepositories(query: \"a\", first: 100) { nodes { stars } } }", true),
             ("{ searchRepositories(query: \"a\", first: 100) { nodes { readme { text } } } }", false),
+            ("{ trendingRepositories { items { repository { watchers } } } }", true),
+            ("{ a: trendingRepositories { items { repository { watchers } } } b: trendingRepositories(since: WEEKLY) { items { repository { watchers } } }
+                c: trendingRepositories(since: MONTHLY) { items { repository { watchers } } } }", false),
             ("{ a: trendingRepositories { items { repository { readme { path } } } } b: trendingRepositories(since: WEEKLY) { items { repository { readme { path } } } } }", false),
         ] {
             let reply = client.ask(query).await;

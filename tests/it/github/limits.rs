@@ -30,6 +30,8 @@ once! {
                 assert!((seconds - 5..=seconds).contains(&told), "{fault:?}: {told}");
             }
             assert_eq!(client.ask(known).await.data()["developer"], json!({"name": "Ada Example", "isStale": true}), "{fault:?}");
+            // Pages are another matter.
+            client.ask("{ trendingDevelopers { items { login } } }").await.data();
             assert_eq!(calls(&app, "/repos") + calls(&app, "/users"), 2, "{fault:?}: nobody asks before");
             app.github.recover();
             app.advance(TimeDelta::seconds(seconds + 1));
@@ -66,6 +68,33 @@ once! {
             assert_eq!(reply.code(), "UPSTREAM_UNAVAILABLE");
         }
         assert_eq!(calls(&app, "/users"), 1);
+        // Pages need no token.
+        client.ask("{ trendingRepositories { items { name } } }").await.data();
+        app.stop().await;
+    }
+
+    async fn what_we_may_not_see_takes_no_copy_away() {
+        let app = TestApp::start(Engine::Sqlite).await;
+        let client = app.anonymous();
+        let known = "{ repository(owner: \"ada\", name: \"brackets\") { stars isStale } }";
+        client.ask(known).await.data();
+        app.github.fail("/", GithubFault::Status(403));
+        app.advance(TimeDelta::minutes(6));
+        assert_eq!(client.ask(known).await.data()["repository"], json!({"stars": 640, "isStale": true}));
+        assert_eq!(client.ask("{ developer(login: \"ada\") { name } }").await.data()["developer"], json!(null));
+        app.stop().await;
+    }
+
+    async fn an_address_asks_only_so_much_that_no_copy_answers() {
+        let app = TestApp::start_with(Engine::Sqlite, &[("RATE_LIMIT__ENABLED", "true"), ("RATE_LIMIT__GITHUB_PER_ADDRESS", "3")]).await;
+        let client = app.anonymous();
+        for login in ["ada", "bob", "kim", "ada", "bob"] {
+            client.ask(&format!("{{ developer(login: \"{login}\") {{ name }} }}")).await.data();
+        }
+        let reply = client.ask("{ developer(login: \"zoe\") { name } known: developer(login: \"ada\") { name } }").await;
+        assert_eq!((reply.code(), &reply.body["data"]["known"]["name"]), ("RATE_LIMITED", &json!("Ada Example")));
+        assert!(reply.body["errors"][0]["extensions"]["retryAfterSeconds"].as_i64().is_some_and(|seconds| (1..=60).contains(&seconds)));
+        assert_eq!(calls(&app, "/users"), 3);
         app.stop().await;
     }
 }

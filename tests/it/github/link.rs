@@ -83,10 +83,12 @@ on_each_database! {
             }
             // Meanwhile the copy grows old and GitHub has something new before the others.
             app.github.happen("ada", json!({"id": format!("99{number}"), "type": null, "public": true, "created_at": null,
-                "actor": {"login": "kim"}, "repo": {"name": "kim/plain"}, "payload": null}));
+                "actor": {"login": "helper[bot]", "display_login": "helper"}, "repo": {"name": "kim/plain"}, "payload": null}));
             app.advance(TimeDelta::seconds(70));
             assert!(number < 20, "{} events", all.len());
         }
+        let newest = events(&lin, 1).await["nodes"][0].clone();
+        assert_eq!((&newest["type"], &newest["actor"]), (&json!(null), &json!({"login": "helper[bot]", "url": "https://github.com/apps/helper"})));
         let expected: Vec<String> = (0..140_i64).map(|number| (48_000_000_000 - number).to_string()).collect();
         assert_eq!(all, expected);
         for (variables, fault) in [(json!({"first": 101}), "first OUT_OF_RANGE"), (json!({"after": "x"}), "after MALFORMED")] {
@@ -155,6 +157,14 @@ on_each_database! {
             assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec![fault.to_owned()]), "{token}");
         }
         assert_eq!(calls(app, "/user"), 1);
+        // A few more, of whomever, and GitHub would refuse everything.
+        for number in 0..30 {
+            let other = app.user(&format!("other{number}")).await;
+            let reply = link(&other, &format!("ghp_wrong{number}")).await;
+            assert_eq!(reply.code(), if number < 19 { "BAD_USER_INPUT" } else { "UPSTREAM_RATE_LIMITED" }, "{number}");
+        }
+        assert_eq!(calls(app, "/user"), 20);
+        app.advance(TimeDelta::seconds(61));
         app.github.fail("/user", GithubFault::Secondary(403, Some(30)));
         assert_eq!(link(&lin, "ghp_sim_ada").await.code(), "UPSTREAM_RATE_LIMITED");
         app.github.recover();

@@ -37,10 +37,10 @@ once! {
         assert_eq!(found["pageInfo"]["hasNextPage"], json!(false));
         // The text is a value, whatever it says, and the way back is encoded.
         search(&app.anonymous(), json!({"query": "a&sort=stars#x +y", "sort": "BEST_MATCH", "first": 5})).await.data();
-        assert_eq!(calls(&app, "/search/repositories?q=a%26sort%3Dstars%23x+%2By&per_page=5&page=1"), 1, "{:?}", app.github.requests("/search"));
+        assert_eq!(calls(&app, "/search/repositories?q=a%26sort%3Dstars%23x+%2By+is%3Apublic&per_page=5&page=1"), 1, "{:?}", app.github.requests("/search"));
         for (sort, name) in [("FORKS", "forks"), ("HELP_WANTED_ISSUES", "help-wanted-issues"), ("UPDATED", "updated")] {
             search(&app.anonymous(), json!({"query": "user:ada", "sort": sort})).await.data();
-            assert_eq!(calls(&app, &format!("/search/repositories?q=user%3Aada&per_page=20&page=1&sort={name}&order=desc")), 1);
+            assert_eq!(calls(&app, &format!("/search/repositories?q=user%3Aada+is%3Apublic&per_page=20&page=1&sort={name}&order=desc")), 1);
         }
         app.stop().await;
     }
@@ -113,8 +113,9 @@ once! {
         app.stop().await;
     }
 
-    async fn private_repositories_are_left_out_and_the_places_of_the_others_stay() {
-        let app = TestApp::start(Engine::Sqlite).await;
+    async fn of_private_repositories_nothing_is_told() {
+        // The server's token may see them.
+        let app = TestApp::start_with(Engine::Sqlite, &[("GITHUB__TOKEN", "ghp_sim_ada")]).await;
         let client = app.anonymous();
         fill(&app, 10);
         for id in [2, 3, 7] {
@@ -125,6 +126,7 @@ once! {
         loop {
             let reply = search(&client, json!({"query": "copy", "first": 3, "after": after})).await;
             let page = &reply.data()["searchRepositories"];
+            assert_eq!(page["totalCount"], json!(7));
             all.extend(names(&page["nodes"]));
             if page["pageInfo"]["hasNextPage"] == json!(false) {
                 break;
@@ -135,6 +137,12 @@ once! {
         all.sort();
         let expected: Vec<String> = [0, 1, 4, 5, 6, 8, 9].iter().map(|id| format!("ada/copy-000{id}")).collect();
         assert_eq!(all, expected);
+        let asked = calls(&app, "/");
+        for query in ["copy is:private", "IS:Private", "-visibility:internal a", "(is:\"private\")"] {
+            let reply = search(&client, json!({"query": query})).await;
+            assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec!["query MALFORMED".to_owned()]), "{query}");
+        }
+        assert_eq!(calls(&app, "/"), asked);
         app.stop().await;
     }
 }

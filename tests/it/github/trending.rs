@@ -16,6 +16,18 @@ async fn stars(client: &Client) -> Value {
     client.ask(STARS).await.data()["trendingRepositories"].clone()
 }
 
+/// As soon as it is there.
+async fn fresh(client: &Client) -> Value {
+    for _ in 0..500 {
+        let reply = stars(client).await;
+        if reply["isStale"] == json!(false) {
+            return reply;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it stays old");
+}
+
 once! {
     async fn the_home_screen_is_one_query() {
         let app = TestApp::start(Engine::Sqlite).await;
@@ -65,7 +77,7 @@ once! {
             trendingDevelopers(language: \"no such language\") { items { login } } }").await;
         assert_eq!(reply.data()["trendingRepositories"], json!({"isStale": false, "items": []}));
         assert_eq!(reply.data()["trendingDevelopers"]["items"], json!([]));
-        for code in ["zho", "z", "中文", "z?"] {
+        for code in ["zho", "z", "中文", "z?", "xx"] {
             let reply = client.run("query($code: String) { trendingRepositories(spokenLanguage: $code) { isStale } languages(popular: true) { name } }", json!({"code": code})).await;
             assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec!["spokenLanguage MALFORMED".to_owned()]));
             assert_eq!(reply.body["data"]["languages"].as_array().map(Vec::len), Some(20), "the rest is answered: {}", reply.body);
@@ -95,12 +107,7 @@ once! {
         assert_eq!(calls(&app, "/trending"), 1);
         app.advance(TimeDelta::minutes(2));
         // Nothing has changed, which takes a few milliseconds to find out; an old copy may come before that.
-        let confirmed = loop {
-            let reply = stars(&client).await;
-            if reply["isStale"] == json!(false) {
-                break reply;
-            }
-        };
+        let confirmed = fresh(&client).await;
         assert_eq!(confirmed["items"], first["items"]);
         assert_ne!(confirmed["fetchedAt"], first["fetchedAt"]);
         let requests = app.github.requests("/trending");
@@ -132,11 +139,17 @@ once! {
                 stars(&client).await;
             }
         }
-        for fault in [GithubFault::SignIn, GithubFault::Cut, GithubFault::Break, GithubFault::Status(502), GithubFault::Secondary(429, Some(60)),
+        for fault in [GithubFault::Status(401), GithubFault::Status(403), GithubFault::Status(404), GithubFault::SignIn, GithubFault::Cut, GithubFault::Break, GithubFault::Status(502), GithubFault::Secondary(429, Some(60)),
             GithubFault::Moved("https://evil.example/trending".to_owned())] {
             app.advance(TimeDelta::minutes(20));
             app.github.recover();
             app.github.fail("/trending", fault.clone());
+            let asked = calls(&app, "/trending?");
+            while calls(&app, "/trending?") == asked {
+                let reply = stars(&client).await;
+                assert_eq!((&reply["items"], &reply["isStale"]), (&good["items"], &json!(true)), "{fault:?}");
+                app.advance(TimeDelta::seconds(61));
+            }
             let reply = stars(&client).await;
             assert_eq!((&reply["items"], &reply["isStale"]), (&good["items"], &json!(true)), "{fault:?}");
         }
@@ -144,14 +157,22 @@ once! {
         app.github.recover();
         app.github.show("/trending", BLANK);
         app.advance(TimeDelta::minutes(20));
-        let empty = loop {
-            let reply = stars(&client).await;
-            if reply["isStale"] == json!(false) {
-                break reply;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        let empty = fresh(&client).await;
         assert_eq!(empty["items"], json!([]));
+        app.stop().await;
+    }
+
+    async fn a_page_that_is_not_there_is_empty_for_a_language_and_a_failure_for_all() {
+        let app = TestApp::start(Engine::Sqlite).await;
+        let client = app.anonymous();
+        let good = client.ask("{ trendingRepositories(language: \"go\") { items { name } } }").await.data()["trendingRepositories"].clone();
+        app.github.fail("/trending", GithubFault::Status(404));
+        let reply = client.ask("{ trendingRepositories(language: \"rust\") { items { name } } }").await;
+        assert_eq!(reply.data()["trendingRepositories"]["items"], json!([]));
+        assert_eq!(client.ask(STARS).await.code(), "UPSTREAM_UNAVAILABLE");
+        app.advance(TimeDelta::minutes(16));
+        let reply = client.ask("{ trendingRepositories(language: \"go\") { items { name } } }").await;
+        assert_eq!(reply.data()["trendingRepositories"], good);
         app.stop().await;
     }
 

@@ -3,8 +3,8 @@
 use scraper::ElementRef;
 
 use super::page::{
-    self, PageFault, below, has_class, is_heading, is_within, login_of, number, picture, pictured,
-    read_rows, repository_of, some_text, text,
+    self, PageFault, below, has_class, is_heading, is_within, login_of, number, picture, read_rows,
+    repository_of, some_text, text,
 };
 use crate::clients::github::records::{PopularRepository, TrendingDeveloper};
 
@@ -41,11 +41,19 @@ fn read_row(row: ElementRef<'_>, index: usize) -> Option<TrendingDeveloper> {
     let in_heading = |link: &ElementRef<'_>| is_within(*link, row, is_heading);
     let image = own()
         .filter(|element| element.value().name() == "img")
-        .find(|image| has_class(image, "avatar-user") || pictured(image).is_some());
+        .find(|image| has_class(image, "avatar-user") || page::pictured(image).is_some());
     let name_link = own().find(|link| in_heading(link) && login_of(link).is_some());
-    let login = marked(&row)
-        .or_else(|| name_link.as_ref().and_then(login_of))
-        .or_else(|| image.as_ref().and_then(pictured))?;
+    let named = name_link.as_ref().and_then(login_of);
+    let pictured = image.as_ref().and_then(page::pictured);
+    // A row of the other page has an id, too, and pictures of people.
+    let is_theirs = |login: &&str| {
+        let shown = [named, pictured];
+        shown
+            .iter()
+            .flatten()
+            .any(|one| one.eq_ignore_ascii_case(login))
+    };
+    let login = marked(&row).or(named).filter(is_theirs)?;
     let rank = own()
         .find(|link| {
             link.value().name() == "a"

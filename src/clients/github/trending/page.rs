@@ -76,7 +76,10 @@ pub(super) fn read_rows<T>(
             fault = PageFault::Unread { unread, rows };
         }
     }
-    let says_so = |element: ElementRef<'_>| element.attr("class").is_some_and(is_blankslate);
+    let says_so = |element: ElementRef<'_>| {
+        element.attr("class").is_some_and(is_blankslate)
+            && !is_within(element, html.root_element(), is_aside)
+    };
     match fault {
         PageFault::NoRows if html.root_element().descendent_elements().any(says_so) => {
             Ok(Vec::new())
@@ -94,8 +97,13 @@ fn is_blankslate(classes: &str) -> bool {
 /// Whether the page ends before it is over: a transfer that broke may look complete. A part of a page, with everything closed
 /// that it opens, will do.
 fn is_cut(page: &str) -> bool {
-    let lower = page.trim_end().to_ascii_lowercase();
-    if lower.ends_with("</html>") {
+    let lower = page.to_ascii_lowercase();
+    // Something small may stand behind it.
+    let tail = lower.len().saturating_sub(1024);
+    if lower.as_bytes()[tail..]
+        .windows(7)
+        .any(|end| end == b"</html>")
+    {
         return false;
     }
     ["article", "main", "div", "li"].iter().any(|name| {
@@ -156,6 +164,23 @@ pub(super) fn is_heading(element: &ElementRef<'_>) -> bool {
     )
 }
 
+/// Whether the element is none that people see among the rest.
+pub(super) fn is_aside(element: &ElementRef<'_>) -> bool {
+    matches!(
+        element.value().name(),
+        "template"
+            | "dialog"
+            | "modal-dialog"
+            | "details"
+            | "form"
+            | "nav"
+            | "include-fragment"
+            | "tool-tip"
+    ) || element.attr("hidden").is_some()
+        || element.attr("role") == Some("dialog")
+        || element.attr("aria-hidden") == Some("true")
+}
+
 /// Whether the element has this class among others.
 pub(super) fn has_class(element: &ElementRef<'_>, class: &str) -> bool {
     element.value().classes().any(|one| one == class)
@@ -193,8 +218,7 @@ pub(super) fn some_text(element: ElementRef<'_>) -> Option<String> {
 pub(super) fn number(text: &str) -> Option<u32> {
     let start = text.find(|c: char| c.is_ascii_digit())?;
     let rest = &text[start..];
-    let is_part = |c: char| c.is_ascii_digit() || matches!(c, ',' | '.' | '\u{a0}' | '\u{202f}');
-    let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+    let end = end_of_number(rest);
     let (written, after) = rest.split_at(end);
     let factor = match after.chars().next() {
         Some('k' | 'K') => 1_000.0,
@@ -211,6 +235,30 @@ pub(super) fn number(text: &str) -> Option<u32> {
         .ok()?;
     let number = (decimal * factor).round();
     (number <= f64::from(u32::MAX)).then_some(number as u32)
+}
+
+/// Where a number ends that a text begins with. A space belongs to it when three digits follow and no fourth.
+pub(super) fn end_of_number(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| {
+        bytes[from..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count()
+    };
+    let mut end = 0;
+    loop {
+        end += digits(end);
+        let rest = &text[end..];
+        let separator = match rest.chars().next() {
+            Some(c @ (',' | '.')) if digits(end + 1) > 0 => c.len_utf8(),
+            Some(c @ (' ' | '\u{a0}' | '\u{202f}')) if digits(end + c.len_utf8()) == 3 => {
+                c.len_utf8()
+            }
+            _ => return end,
+        };
+        end += separator;
+    }
 }
 
 /// The parts of the path of a link within GitHub.
@@ -278,6 +326,9 @@ mod tests {
             ("17,440", Some(17_440)),
             ("1,017,440", Some(1_017_440)),
             ("1\u{a0}002 stars today", Some(1_002)),
+            ("1 234 567", Some(1_234_567)),
+            ("7 12", Some(7)),
+            ("5. 6", Some(5)),
             ("star 7", Some(7)),
             ("17.4k", Some(17_400)),
             ("1.2M stars", Some(1_200_000)),
@@ -297,6 +348,7 @@ mod tests {
                 "<html><body><div><article></article></div></body></html>\n",
                 false,
             ),
+            ("<div><br></html><!-- served -->", false),
             ("<article><div>a</div></article>", false),
             ("<html><body><div class=\"Box\"><article>a</article>", true),
             ("<article><div>a</div><h2>b", true),

@@ -3,8 +3,8 @@
 use scraper::ElementRef;
 
 use super::page::{
-    self, PageFault, below, has_class, is_heading, is_within, number, path, picture, pictured,
-    read_rows, repository_of, some_text, text,
+    self, PageFault, below, end_of_number, has_class, is_aside, is_heading, is_within, number,
+    path, picture, pictured, read_rows, repository_of, some_text, text,
 };
 use crate::clients::github::records::{Actor, Language, TrendingRepository};
 
@@ -58,7 +58,9 @@ fn read_row(row: ElementRef<'_>) -> Option<TrendingRepository> {
 fn title<'a>(row: ElementRef<'a>) -> Option<(&'a str, &'a str)> {
     let in_heading = |link: &ElementRef<'_>| {
         is_within(*link, row, is_heading)
-            && !is_within(*link, row, |above| above.value().name() == "article")
+            && !is_within(*link, row, |above| {
+                is_aside(above) || above.value().name() == "article"
+            })
     };
     let heading = below(row).filter(in_heading);
     let title = heading.into_iter().find_map(|link| repository_of(&link));
@@ -70,17 +72,19 @@ fn title<'a>(row: ElementRef<'a>) -> Option<(&'a str, &'a str)> {
     })
 }
 
-/// The first paragraph with something to read; buttons and menus have none.
+/// The first paragraph after the heading with something to read.
 fn description(row: ElementRef<'_>) -> Option<String> {
-    let paragraphs = below(row).filter(|element| {
-        element.value().name() == "p"
-            && !is_within(*element, row, |above| {
-                matches!(
-                    above.value().name(),
-                    "form" | "dialog" | "details" | "article"
-                )
-            })
-    });
+    let is_title =
+        |element: &ElementRef<'_>| is_heading(element) && !is_within(*element, row, is_aside);
+    let has_title = below(row).any(|element| is_title(&element));
+    let paragraphs = below(row)
+        .skip_while(|element| has_title && !is_title(element))
+        .filter(|element| {
+            element.value().name() == "p"
+                && !is_within(*element, row, |above| {
+                    is_aside(above) || above.value().name() == "article"
+                })
+        });
     paragraphs.filter_map(some_text).next()
 }
 
@@ -110,21 +114,24 @@ fn stars_in_period(row: ElementRef<'_>) -> Option<u32> {
     let candidates = below(row).filter(|element| {
         matches!(element.value().name(), "span" | "div" | "strong" | "a")
             && !is_within(*element, row, |above| {
-                above.value().name() == "p" || is_heading(above)
+                above.value().name() == "p" || is_heading(above) || is_aside(above)
             })
     });
     candidates.map(text).find_map(|text| {
-        let mut words = text.split(' ');
-        let count = words
-            .next()
-            .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-        let is_stars = matches!(words.next()?.to_lowercase().as_str(), "star" | "stars");
-        let period: Vec<&str> = words.collect();
-        let is_period = matches!(
-            period.as_slice(),
-            ["today"] | ["this", _] | ["in" | "past", ..]
-        );
-        (is_stars && is_period && period.len() <= 4).then(|| number(count))?
+        if !text.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
+        let (count, words) = text.split_at(end_of_number(&text));
+        let words = words
+            .trim_start_matches(['k', 'K', 'm', 'M'])
+            .to_lowercase();
+        let words: Vec<&str> = words.split(' ').filter(|word| !word.is_empty()).collect();
+        let is_period = match words.as_slice() {
+            ["star" | "stars", "today"] | ["star" | "stars", "this", _] => true,
+            ["star" | "stars", "in" | "past", rest @ ..] => rest.len() <= 3,
+            _ => false,
+        };
+        is_period.then(|| number(&text).or_else(|| number(count)))?
     })
 }
 
@@ -135,32 +142,42 @@ fn built_by(row: ElementRef<'_>) -> Vec<Actor> {
         if is_within(link, row, is_heading) || actors.len() >= MAX_BUILDERS {
             continue;
         }
-        let Some(image) = below(link).find(|element| element.value().name() == "img") else {
-            continue;
-        };
-        let path = path(&link).unwrap_or_default();
-        let app = match path.as_slice() {
-            ["sponsors", ..] => continue,
-            ["apps", app] => Some(*app),
-            _ => None,
-        };
-        let pictured = pictured(&image).or_else(|| page::login_of(&link)).or(app);
-        let Some(login) = pictured else {
-            continue;
-        };
-        let login = match app {
-            Some(_) if !login.ends_with("[bot]") => format!("{login}[bot]"),
-            _ => login.to_owned(),
-        };
-        // Apps have pages of their own.
-        let path = app.map_or_else(|| login.clone(), |app| format!("apps/{app}"));
-        if actors.iter().all(|actor| actor.login != login) {
-            actors.push(Actor {
-                login,
-                avatar_url: picture(&image),
-                path,
-            });
+        let images: Vec<_> = below(link)
+            .filter(|element| element.value().name() == "img")
+            .collect();
+        for image in &images {
+            // Long ago one link led to all who contributed.
+            let linked = (images.len() == 1).then_some(&link);
+            if let Some(actor) = builder(linked, image)
+                && actors.iter().all(|known| known.login != actor.login)
+            {
+                actors.push(actor);
+            }
         }
     }
     actors
+}
+
+/// Somebody by a picture, and by the link around it if that is theirs.
+fn builder(link: Option<&ElementRef<'_>>, image: &ElementRef<'_>) -> Option<Actor> {
+    let path = link.and_then(path).unwrap_or_default();
+    let app = match path.as_slice() {
+        ["sponsors", ..] => return None,
+        ["apps", app] => Some(*app),
+        _ => None,
+    };
+    let login = pictured(image)
+        .or_else(|| link.and_then(page::login_of))
+        .or(app)?;
+    let login = match app {
+        Some(_) if !login.ends_with("[bot]") => format!("{login}[bot]"),
+        _ => login.to_owned(),
+    };
+    // Apps have pages of their own.
+    let path = app.map_or_else(|| login.clone(), |app| format!("apps/{app}"));
+    Some(Actor {
+        login,
+        avatar_url: picture(image),
+        path,
+    })
 }

@@ -142,6 +142,31 @@ fn other_classes_headings_and_addresses_change_nothing() {
 }
 
 #[test]
+fn only_what_people_see_of_a_row_is_read() {
+    let row = "<article class=\"Box-row\"><template><h2><a href=\"/x/y\">x</a></h2><p>Menu</p></template>
+        <div role=\"dialog\"><p>Sign in to star</p></div><details><summary>Star</summary><p>Lists</p></details>
+        <h2><a href=\"/sponsors/ada\">Sponsor</a> <a href=\"/topics/x\">x</a> <a href=\"/ada/tool?tab=readme#x\">tool</a></h2>
+        <div hidden><p>Hidden</p></div><a href=\"/ada/tool/stargazers\">1&nbsp;234</a> <a href=\"/ada/tool/forks\">12.3k</a>
+        <a href=\"/ada/tool/graphs/contributors\">Built by <img alt=\"@ada\" src=\"https://avatars.githubusercontent.com/u/101\"> <img alt=\"@bob\" src=\"/b\"></a>
+        <span>1 002 stars this month</span></article>";
+    let rows = read(row);
+    assert_eq!(
+        (
+            rows[0].owner.as_str(),
+            rows[0].name.as_str(),
+            rows[0].description.as_deref()
+        ),
+        ("ada", "tool", None)
+    );
+    assert_eq!(
+        (rows[0].stars, rows[0].forks, rows[0].stars_in_period),
+        (Some(1_234), Some(12_300), Some(1_002))
+    );
+    assert_eq!(logins(&rows[0].built_by), ["ada", "bob"]);
+    assert_eq!(rows[0].built_by[1].avatar_url, None);
+}
+
+#[test]
 fn a_row_that_cannot_be_read_is_left_out_and_half_of_them_are_a_fault() {
     let without = |names: &[&str]| {
         names.iter().fold(REPOSITORIES.to_owned(), |page, name| {
@@ -165,6 +190,11 @@ fn a_page_without_rows_is_a_fault_unless_it_says_that_there_are_none() {
         assert_eq!(developers::read(page), Err(PageFault::NoRows), "{page}");
     }
     assert!(repositories::read(DEVELOPERS).is_err(), "another page");
+    for page in [REPOSITORIES, REPOSITORIES_2018] {
+        assert!(developers::read(page).is_err(), "another page");
+    }
+    let hidden = "<html><body><template><div class=\"blankslate\">x</div></template></body></html>";
+    assert_eq!(repositories::read(hidden), Err(PageFault::NoRows));
 }
 
 #[test]
