@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Store;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::clients::github::{Fetched, GithubError};
@@ -102,8 +103,8 @@ struct Failure {
 struct State<V> {
     copy: Option<Copy<V>>,
     failure: Option<Failure>,
-    /// Ends with the fetch that is under way.
-    flight: Option<watch::Receiver<()>>,
+    /// Ends with the fetch that is under way, which began at this time.
+    flight: Option<(watch::Receiver<()>, Instant)>,
 }
 
 struct Slot<V> {
@@ -224,7 +225,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
         F: Future<Output = Result<Fetched<V>, GithubError>> + Send + 'static,
     {
         let slot = self.slots.get_with(key.clone(), Arc::default);
-        let (old, mut flight, start) = {
+        let (old, (mut flight, began), start) = {
             let mut state = slot.lock();
             let now = self.clock.now();
             let old = state.snapshot(now, self.lifetimes.stale);
@@ -235,13 +236,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
                 return old.ok_or(error);
             }
             let (flight, start) = match &state.flight {
-                Some(flight) => (flight.clone(), None),
+                Some((flight, began)) => ((flight.clone(), *began), None),
                 None => {
                     if old.is_none() {
                         asker.charge()?;
                     }
                     let etag = state.copy.as_ref().and_then(|copy| copy.etag.clone());
                     let (landing, flight) = watch::channel(());
+                    let flight = (flight, Instant::now());
                     state.flight = Some(flight.clone());
                     (flight, Some((etag, landing)))
                 }
@@ -261,11 +263,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
         // The sender sends nothing: it ends.
         let landed = async { drop(flight.changed().await) };
         let patience = self.lifetimes.patience;
-        let until = match &old {
+        let patience = match &old {
             // What was not there may have been made since.
-            Some(old) if old.value.is_absence() => asker.until_old(ABSENCE_PATIENCE.max(patience)),
-            Some(_) => asker.until_old(patience),
-            None if has_other => asker.until_old(patience),
+            Some(old) if old.value.is_absence() => Some(ABSENCE_PATIENCE.max(patience)),
+            Some(_) => Some(patience),
+            None => has_other.then_some(patience),
+        };
+        let until = match patience {
+            // A fetch that has taken so long already is not waited for by everybody who comes.
+            Some(patience) => asker.until_old(patience).min(began + patience),
             None => asker.until(),
         };
         if tokio::time::timeout_at(until, landed).await.is_err() {
