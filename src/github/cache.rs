@@ -21,7 +21,7 @@ use crate::platform::clock::{Clock, Timestamp};
 
 /// How long "there is none" is believed, and how long one waits then to hear otherwise.
 const ABSENCE: TimeDelta = TimeDelta::seconds(60);
-const ABSENCE_PATIENCE: Duration = Duration::from_millis(1000);
+const ABSENCE_PATIENCE: Duration = Duration::from_millis(500);
 /// No copy is fresh for longer because GitHub says so.
 const LONGEST_POLL: TimeDelta = TimeDelta::hours(1);
 /// How long a key is left alone after a failure; doubled each time.

@@ -25,8 +25,6 @@ pub use crate::clients::github::records::Account;
 
 /// Wait for what is newer than the copy at hand: hardly noticed.
 const PATIENCE: Duration = Duration::from_millis(30);
-/// The same for what concerns one person, who wants to see what is new.
-const PERSONAL_PATIENCE: Duration = Duration::from_millis(1000);
 /// Sooner nobody's events are asked for again.
 const EVENTS_FRESH: TimeDelta = TimeDelta::seconds(60);
 /// Pages of events; GitHub has no more.
@@ -92,6 +90,8 @@ pub struct GithubService {
     developers: Cache<String, Option<Developer>>,
     searches: Cache<SearchKey, SearchPage>,
     events: Cache<EventKey, EventPage>,
+    /// By a digest of the token.
+    accounts: Cache<String, Account>,
 }
 
 impl GithubService {
@@ -116,7 +116,7 @@ impl GithubService {
         let personal = Lifetimes {
             fresh: EVENTS_FRESH,
             stale: usual.stale.max(EVENTS_FRESH),
-            patience: PERSONAL_PATIENCE,
+            patience: PATIENCE,
         };
         // In sixteenths: READMEs and searches are large.
         let part = |parts: u64| config.cache_bytes / 16 * parts;
@@ -134,7 +134,8 @@ impl GithubService {
             readmes: Cache::new(part(4), usual, clock()),
             developers: Cache::new(part(1), usual, clock()),
             searches: Cache::new(part(3), usual, clock()),
-            events: Cache::new(part(2), personal, clock()),
+            events: Cache::new(part(1), personal, clock()),
+            accounts: Cache::new(part(1), personal, clock()),
         }
     }
 
@@ -322,10 +323,17 @@ impl GithubService {
                     unknown.retain(|key| !found.contains_key(key));
                 }
                 Err(error) => {
+                    // Searches are few, and their budget is one of its own; without a token the other one is small, too.
+                    let has_other_way =
+                        matches!(error, GithubError::RateLimited { .. }) && self.client.has_token();
+                    unknown.clear();
                     for key in batch {
-                        found.insert(key.clone(), usable(key).ok_or(error));
+                        match usable(key) {
+                            Some(old) => drop(found.insert(key.clone(), Ok(old))),
+                            None if has_other_way => unknown.push(key.clone()),
+                            None => drop(found.insert(key.clone(), Err(error))),
+                        }
                     }
-                    return found;
                 }
             }
         }
@@ -465,6 +473,28 @@ impl GithubService {
     /// See [`GithubError`]; `Unauthorized` for a token that GitHub does not accept.
     pub async fn account(&self, token: &SecretString) -> Result<Account, GithubError> {
         self.client.account(token).await
+    }
+
+    /// Whose a token was within the last minute.
+    ///
+    /// # Errors
+    /// As [`GithubService::account`].
+    pub async fn known_account(
+        &self,
+        asker: &Asker,
+        token: &SecretString,
+    ) -> Result<Account, GithubError> {
+        let (client, asked) = (self.client.clone(), token.clone());
+        let fetch = |_| async move {
+            Ok(Fetched::New {
+                value: client.account(&asked).await?,
+                etag: None,
+                poll: None,
+            })
+        };
+        let key = sha256_hex(token.expose_secret().as_bytes());
+        let copy = self.accounts.get(asker, key, fetch).await?;
+        Ok(Account::clone(&copy.value))
     }
 
     /// A page of a language that GitHub does not know is an empty one.
@@ -643,6 +673,12 @@ impl Keep for SearchPage {
     fn bytes(&self) -> usize {
         let repositories = self.repositories.iter();
         repositories.map(|(_, repository)| repository.bytes()).sum()
+    }
+}
+
+impl Keep for Account {
+    fn bytes(&self) -> usize {
+        self.login.len()
     }
 }
 

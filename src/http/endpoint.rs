@@ -243,8 +243,8 @@ impl Endpoint {
             .ok_or_else(|| {
                 too_complex(
                     (
-                        "每个请求的登录、注册、刷新、改密码、微信绑定或注销操作",
-                        "sign-in, password or WeChat mutations in a request",
+                        "每个请求的登录、注册、刷新、改密码、绑定微信或 GitHub、注销操作",
+                        "sign-in, password, WeChat or GitHub mutations in a request",
                     ),
                     1,
                 )

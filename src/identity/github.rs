@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::entity::audit_event::AuditAction;
 use crate::entity::{github_account, user};
-use crate::github::{Account, GithubError};
+use crate::github::{Account, Asker, GithubError};
 use crate::identity::audit::{self, Act};
 use crate::identity::error::IdentityError;
 use crate::identity::repository;
@@ -156,9 +156,16 @@ impl IdentityService {
     /// Gives an account the login that it has now.
     ///
     /// # Errors
-    /// What GitHub answers, and the database's.
-    pub async fn renew_github_login(&self, linked: &mut LinkedGithub) -> Result<(), IdentityError> {
-        let Account { login, .. } = self.github.account(&linked.token).await?;
+    /// `Unavailable` when it has no other; what GitHub answers, and the database's.
+    pub async fn renew_github_login(
+        &self,
+        linked: &mut LinkedGithub,
+        asker: &Asker,
+    ) -> Result<(), IdentityError> {
+        let Account { login, .. } = self.github.known_account(asker, &linked.token).await?;
+        if login == linked.login {
+            return Err(GithubError::Unavailable.into());
+        }
         linked.login.clone_from(&login);
         let row = linked.row.clone();
         self.db

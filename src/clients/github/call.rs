@@ -175,9 +175,8 @@ impl GithubClient {
                 Credential::None => GithubError::Unavailable,
             },
             403 | 429 => match limits.refuse(question.resource, answer, now) {
-                Refusal::Limited => match limits.check(question.resource, now) {
-                    Err(reason) => closed(reason),
-                    Ok(()) => GithubError::Unavailable,
+                Refusal::Limited(retry_after_seconds) => GithubError::RateLimited {
+                    retry_after_seconds,
                 },
                 Refusal::Forbidden => {
                     tracing::warn!(path, "GitHub does not let us see something");
@@ -185,6 +184,7 @@ impl GithubClient {
                 }
                 Refusal::Malformed => {
                     tracing::error!(path, status, "GitHub refuses our requests as such");
+                    limits.refuse_requests(question.resource, now);
                     GithubError::Unavailable
                 }
             },

@@ -38,8 +38,8 @@ pub(super) enum Closed {
 /// What a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Too much was asked.
-    Limited,
+    /// Too much was asked; so many seconds are to pass.
+    Limited(u64),
     /// Whoever asks may not see it.
     Forbidden,
     /// GitHub does not know what to make of us.
@@ -107,6 +107,17 @@ impl State {
             Resource::Search => &mut self.search,
             Resource::Pages => &mut self.pages,
         }
+    }
+}
+
+impl State {
+    /// A refusal of this kind, now that the gate is closed.
+    fn limited(&mut self, resource: Resource, now: Timestamp) -> Refusal {
+        let closed = self.all.check(now).and(self.gate(resource).check(now));
+        Refusal::Limited(match closed {
+            Err(Closed::Limited(seconds)) => seconds,
+            _ => 1,
+        })
     }
 }
 
@@ -181,7 +192,7 @@ impl Limits {
                 wait_seconds = wait.num_seconds(),
                 "GitHub limits us"
             );
-            return Refusal::Limited;
+            return state.limited(resource, now);
         }
         if is_spent {
             let wait = until_reset(answer, now).unwrap_or(WAIT);
@@ -191,7 +202,7 @@ impl Limits {
                 wait_seconds = wait.num_seconds(),
                 "The budget at GitHub is spent"
             );
-            return Refusal::Limited;
+            return state.limited(resource, now);
         }
         if is_about_limits || answer.status == StatusCode::TOO_MANY_REQUESTS {
             match resource {
@@ -199,7 +210,7 @@ impl Limits {
                 _ => state.all.strike(now),
             }
             tracing::warn!(?resource, "GitHub limits us without saying how long");
-            return Refusal::Limited;
+            return state.limited(resource, now);
         }
         match body {
             Some(_) => Refusal::Forbidden,
@@ -212,6 +223,14 @@ impl Limits {
         let mut state = self.lock();
         state.all.strike(now);
         state.all.is_refused = true;
+    }
+
+    /// GitHub does not take requests like ours.
+    pub(super) fn refuse_requests(&self, resource: Resource, now: Timestamp) {
+        let mut state = self.lock();
+        let gate = state.gate(resource);
+        gate.strike(now);
+        gate.is_refused = true;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -320,10 +339,10 @@ mod tests {
             ] {
                 let limits = Limits::default();
                 let answer = answer(status, headers, body);
-                assert_eq!(
+                assert!(matches!(
                     limits.refuse(Resource::Core, &answer, at(0)),
-                    Refusal::Limited
-                );
+                    Refusal::Limited(_)
+                ));
                 let closed = limits.check(Resource::Core, at(0));
                 assert_eq!(
                     closed,
@@ -346,10 +365,10 @@ mod tests {
         );
         assert_eq!(limits.check(Resource::Core, at(0)), Ok(()));
         // Without a word and without a body it is a limit all the same.
-        assert_eq!(
+        assert!(matches!(
             limits.refuse(Resource::Pages, &answer(429, &[], ""), at(0)),
-            Refusal::Limited
-        );
+            Refusal::Limited(_)
+        ));
         assert_eq!(limits.check(Resource::Core, at(0)), Ok(()));
     }
 

@@ -371,6 +371,11 @@ impl GithubClient {
         }
     }
 
+    /// Whether the server has a token of its own.
+    pub fn has_token(&self) -> bool {
+        self.0.token.is_some()
+    }
+
     /// Most repositories of one [`GithubClient::repositories_named`].
     pub fn max_named(&self) -> usize {
         MAX_NAMED

@@ -6,7 +6,6 @@ use crate::graphql::error::{ApiError, ErrorCode};
 impl From<GithubError> for ApiError {
     fn from(error: GithubError) -> Self {
         match error {
-            GithubError::NotFound | GithubError::Forbidden => Self::new(ErrorCode::NotFound),
             GithubError::TooMany {
                 retry_after_seconds,
             } => Self::new(ErrorCode::RateLimited).with_retry_after(Some(retry_after_seconds)),
@@ -15,9 +14,11 @@ impl From<GithubError> for ApiError {
                 retry_after_seconds,
             } => Self::new(ErrorCode::UpstreamRateLimited)
                 .with_retry_after(Some(retry_after_seconds)),
-            GithubError::Unauthorized | GithubError::Unavailable => {
-                Self::new(ErrorCode::UpstreamUnavailable)
-            }
+            // What is not there is null; where nothing can be missing, GitHub makes no sense.
+            GithubError::NotFound
+            | GithubError::Forbidden
+            | GithubError::Unauthorized
+            | GithubError::Unavailable => Self::new(ErrorCode::UpstreamUnavailable),
         }
     }
 }

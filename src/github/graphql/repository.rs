@@ -199,7 +199,10 @@ impl Readme {
             .default_branch
             .split('/')
             .chain(folder.split('/'));
-        let parts: Vec<String> = parts.filter(|part| !part.is_empty()).map(encoded).collect();
+        let parts: Vec<String> = parts
+            .filter(|part| !matches!(*part, "" | "." | ".."))
+            .map(encoded)
+            .collect();
         let (name, place) = (&repository.full_name, parts.join("/"));
         Ok(Some(Self {
             base_url: format!("{SITE}/{name}/blob/{place}/"),

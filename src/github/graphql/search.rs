@@ -77,6 +77,9 @@ impl RepositoryConnection {
             faults.add(&["query"], Rule::Required);
         } else if query.chars().count() > MAX_QUERY {
             faults.add(&["query"], Rule::TooLong { max: MAX_QUERY });
+        } else if query.contains(char::is_control) {
+            let expected = Message::new("不能有控制字符", "no control characters");
+            faults.add(&["query"], Rule::Malformed { expected });
         }
         faults.check(())?;
         if asks_for_private(&query) {

@@ -28,7 +28,7 @@ pub(crate) enum TrendingPeriod {
 /// The repositories that got most stars in a time.
 #[derive(SimpleObject)]
 pub(crate) struct TrendingRepositories {
-    /// In the order of GitHub's page, at most 25; none when it shows none.
+    /// In the order of GitHub's page, 25 at most as a rule; none when it shows none.
     items: Vec<TrendingRepository>,
     /// When this server had them from GitHub, or GitHub confirmed them.
     fetched_at: DateTime,
@@ -149,7 +149,7 @@ async fn find_brief(
 /// The developers whose work got most stars in a time.
 #[derive(SimpleObject)]
 pub(crate) struct TrendingDevelopers {
-    /// In the order of GitHub's page, at most 25; none when it shows none.
+    /// In the order of GitHub's page, 25 at most as a rule; none when it shows none.
     items: Vec<TrendingDeveloper>,
     /// When this server had them from GitHub, or GitHub confirmed them.
     fetched_at: DateTime,

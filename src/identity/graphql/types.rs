@@ -239,7 +239,7 @@ async fn load_github_events(
     let mut loaded = load(&linked).await;
     if loaded.as_ref().err() == Some(&GithubError::NotFound) {
         // The account has another login by now.
-        loaded = match identity.renew_github_login(&mut linked).await {
+        loaded = match identity.renew_github_login(&mut linked, asker).await {
             Ok(()) => load(&linked).await,
             Err(IdentityError::Github(error)) => Err(error),
             Err(error) => return Err(error.into()),
@@ -251,8 +251,8 @@ async fn load_github_events(
             identity.forget_github(linked).await?;
             Ok(None)
         }
-        // There is such an account, and yet GitHub does not find its events.
-        Err(GithubError::NotFound) => Err(GithubError::Unavailable.into()),
+        // There is nothing that the caller could have asked otherwise.
+        Err(GithubError::Invalid) => Err(GithubError::Unavailable.into()),
         Err(error) => Err(error.into()),
     }
 }

@@ -61,7 +61,9 @@ impl<'a> Wanted<'a> {
             one.name,
             one.description.as_deref().unwrap_or_default()
         );
-        let text = text.to_lowercase();
+        // GitHub looks at topics, too, and people file things under their language.
+        let language = one.language.map_or("", |(name, _)| name);
+        let text = format!("{text} {language}").to_lowercase();
         let is_among = |list: &[&str], value: &str| {
             list.is_empty() || list.iter().any(|one| one.eq_ignore_ascii_case(value))
         };

@@ -148,6 +148,21 @@ once! {
         app.stop().await;
     }
 
+    async fn when_searches_are_spent_records_are_asked_for_by_names() {
+        let app = TestApp::start(Engine::Sqlite).await;
+        let client = app.anonymous();
+        for number in 0..30 {
+            client.ask(&format!("{{ searchRepositories(query: \"x{number}\") {{ totalCount }} }}")).await.data();
+        }
+        let spent = client.ask("{ searchRepositories(query: \"y\") { totalCount } }").await;
+        assert_eq!(spent.code(), "UPSTREAM_RATE_LIMITED");
+        let reply = client.ask("{ trendingRepositories(language: \"Go\") { items { repository { stars } } } }").await;
+        let items = reply.data()["trendingRepositories"]["items"].as_array().expect("a list").clone();
+        assert!(items.iter().all(|item| item["repository"]["stars"].is_i64()), "{items:?}");
+        assert_eq!((calls(&app, "/search"), calls(&app, "/repos/")), (30, 4));
+        app.stop().await;
+    }
+
     async fn questions_to_github_are_charged_for() {
         let app = TestApp::start(Engine::Sqlite).await;
         let client = app.anonymous();

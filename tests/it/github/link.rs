@@ -117,6 +117,27 @@ on_each_database! {
         app.github.recover();
     }
 
+    async fn a_feed_that_github_refuses_is_not_asked_for_again_and_again(app) {
+        let lin = app.user("lin").await;
+        link(&lin, "ghp_sim_ada").await.data();
+        for status in [403, 404, 422, 500] {
+            app.github.recover();
+            app.github.fail("/users/ada/received_events", GithubFault::Status(status));
+            app.advance(TimeDelta::minutes(2));
+            let (asked, accounts) = (calls(app, "/users/ada/received_events"), calls(app, "/user?") + calls(app, "/user"));
+            for _ in 0..10 {
+                let reply = lin.run(EVENTS, json!({})).await;
+                assert_eq!(reply.code(), "UPSTREAM_UNAVAILABLE", "{status}");
+                assert_eq!(reply.body["data"]["viewer"], json!({"githubLogin": "ada", "githubEvents": null}));
+            }
+            let asked = calls(app, "/users/ada/received_events") - asked;
+            // Three tries of one question, perhaps of two.
+            assert!(asked <= 6, "{status}: {asked}");
+            let accounts = calls(app, "/user?") + calls(app, "/user") - accounts - asked;
+            assert!(accounts <= 1, "{status}: {accounts}");
+        }
+    }
+
     async fn the_token_is_stored_encrypted_and_told_to_nobody(app) {
         let lin = app.user("lin").await;
         let token = app.github.issue_token("ada");

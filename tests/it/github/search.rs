@@ -94,6 +94,7 @@ once! {
             (json!({"query": ""}), "query REQUIRED"),
             (json!({"query": " \t\n"}), "query REQUIRED"),
             (json!({"query": "字".repeat(257)}), "query TOO_LONG"),
+            (json!({"query": "a\u{0}b"}), "query MALFORMED"),
             (json!({"query": "a", "first": 101}), "first OUT_OF_RANGE"),
             (json!({"query": "a", "first": -1}), "first OUT_OF_RANGE"),
             (json!({"query": "a", "after": "x"}), "after MALFORMED"),

@@ -16,10 +16,9 @@ pub(crate) fn read(page: &str) -> Result<Vec<TrendingDeveloper>, PageFault> {
     read_rows(
         page,
         &[
-            |element| element.value().name() == "article" && marked(element).is_some(),
+            |element| element.value().name() == "article",
             // Before June 2019.
             |element| element.value().name() == "li" && marked(element).is_some(),
-            |element| element.value().name() == "article",
             |element| has_class(element, "Box-row"),
         ],
         read_row,

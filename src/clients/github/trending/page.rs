@@ -129,7 +129,9 @@ fn outermost<'a>(root: ElementRef<'a>, is_it: &fn(&ElementRef<'_>) -> bool) -> V
             .any(|above| is_it(&above))
     };
     root.descendent_elements()
-        .filter(|element| is_it(element) && is_outermost(element))
+        .filter(|element| {
+            is_it(element) && is_outermost(element) && !is_within(*element, root, is_aside)
+        })
         .take(MAX_ROWS)
         .collect()
 }
@@ -297,7 +299,7 @@ pub(super) fn is_login(text: &str) -> bool {
     super::super::is_login(name) && !RESERVED.contains(&name)
 }
 
-fn is_repository_name(text: &str) -> bool {
+pub(super) fn is_repository_name(text: &str) -> bool {
     super::super::is_repository_name(text)
 }
 

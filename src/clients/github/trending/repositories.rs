@@ -1,5 +1,7 @@
 //! The page of trending repositories.
 
+use std::collections::HashSet;
+
 use scraper::ElementRef;
 
 use super::page::{
@@ -16,7 +18,7 @@ const MAX_BUILDERS: usize = 20;
 /// # Errors
 /// When it is not what it should be; a row that cannot be read is left out.
 pub(crate) fn read(page: &str) -> Result<Vec<TrendingRepository>, PageFault> {
-    read_rows(
+    let rows = read_rows(
         page,
         &[
             |element| element.value().name() == "article" && has_class(element, "Box-row"),
@@ -30,16 +32,27 @@ pub(crate) fn read(page: &str) -> Result<Vec<TrendingRepository>, PageFault> {
             },
         ],
         |row, _| read_row(row),
-    )
+    )?;
+    let mut names = HashSet::new();
+    let is_new = |row: &TrendingRepository| {
+        names.insert((row.owner.to_lowercase(), row.name.to_lowercase()))
+    };
+    Ok(rows.into_iter().filter(is_new).collect())
 }
 
 fn read_row(row: ElementRef<'_>) -> Option<TrendingRepository> {
     let (owner, name) = title(row)?;
     let [stars, forks] = [["stargazers"].as_slice(), &["forks", "network"]].map(|names| {
-        let link = below(row).find(|link| {
-            let part = path(link).and_then(|path| path.get(2).copied());
-            part.is_some_and(|part| names.contains(&part))
-        });
+        let counts = |link: &ElementRef<'_>| match path(link).as_deref() {
+            Some([of, repository, part, ..]) => {
+                of.eq_ignore_ascii_case(owner)
+                    && repository.eq_ignore_ascii_case(name)
+                    && names.contains(part)
+                    && !is_within(*link, row, |above| above.value().name() == "p")
+            }
+            _ => false,
+        };
+        let link = below(row).find(counts);
         link.and_then(|link| number(&text(link)))
     });
     Some(TrendingRepository {
@@ -65,10 +78,17 @@ fn title<'a>(row: ElementRef<'a>) -> Option<(&'a str, &'a str)> {
     let heading = below(row).filter(in_heading);
     let title = heading.into_iter().find_map(|link| repository_of(&link));
     title.or_else(|| {
-        below(row).find_map(|link| match path(&link)?.as_slice() {
-            [owner, name, "stargazers"] if page::is_login(owner) => Some((*owner, *name)),
-            _ => None,
-        })
+        let own =
+            below(row).filter(|link| !is_within(*link, row, |above| above.value().name() == "p"));
+        own.into_iter()
+            .find_map(|link| match path(&link)?.as_slice() {
+                [owner, name, "stargazers"]
+                    if page::is_login(owner) && page::is_repository_name(name) =>
+                {
+                    Some((*owner, *name))
+                }
+                _ => None,
+            })
     })
 }
 
@@ -149,7 +169,9 @@ fn built_by(row: ElementRef<'_>) -> Vec<Actor> {
             // Long ago one link led to all who contributed.
             let linked = (images.len() == 1).then_some(&link);
             if let Some(actor) = builder(linked, image)
-                && actors.iter().all(|known| known.login != actor.login)
+                && actors
+                    .iter()
+                    .all(|known| !known.login.eq_ignore_ascii_case(&actor.login))
             {
                 actors.push(actor);
             }

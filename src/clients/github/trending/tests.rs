@@ -167,6 +167,38 @@ fn only_what_people_see_of_a_row_is_read() {
 }
 
 #[test]
+fn rows_count_once_and_only_their_own_links() {
+    let row = |path: &str, inside: &str| {
+        format!(
+            "<article class=\"Box-row\"><h2><a href=\"{path}\">x</a></h2><p>Like <a href=\"/a/b/stargazers\">9</a>, \
+            <a href=\"/ada/tool/stargazers\">8</a></p>{inside}</article>"
+        )
+    };
+    let stars = "<a href=\"/Ada/Tool/stargazers\">1,234</a><a href=\"/ada\"><img alt=\"@ada\"></a><a href=\"/Ada\"><img alt=\"@Ada\"></a>";
+    let hidden = format!("<template>{}</template>", row("/x/hidden", ""));
+    let page = [
+        row("/ada/tool", stars),
+        row("/ADA/tool", ""),
+        row("/bob/tool", ""),
+        hidden,
+    ]
+    .concat();
+    let rows = read(&page);
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| (row.owner.as_str(), row.stars))
+        .collect();
+    assert_eq!(names, [("ada", Some(1_234)), ("bob", None)]);
+    assert_eq!(logins(&rows[0].built_by), ["ada"]);
+    for path in ["/a/..", "/a/%E4%B8%AD", "/a/.", "/-a/b", "/a/b/c"] {
+        assert!(
+            repositories::read(&row(path, "<a href=\"/a/../stargazers\">1</a>")).is_err(),
+            "{path}"
+        );
+    }
+}
+
+#[test]
 fn a_row_that_cannot_be_read_is_left_out_and_half_of_them_are_a_fault() {
     let without = |names: &[&str]| {
         names.iter().fold(REPOSITORIES.to_owned(), |page, name| {
@@ -262,6 +294,8 @@ fn developers_are_rows_and_their_repositories_are_not() {
             "<p>Embedded store &amp; query engine</p>",
         );
     assert_eq!(developers::read(&drifted).unwrap(), rows);
+    let first_without = DEVELOPERS.replace(" id=\"pa-ada\"", "");
+    assert_eq!(developers::read(&first_without).unwrap(), rows);
 }
 
 #[test]
