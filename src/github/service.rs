@@ -213,7 +213,7 @@ impl GithubService {
         )
     }
 
-    /// The full record of a repository, also under a name that it had before.
+    /// The full record of a repository, also under a name that it had before; while GitHub does not answer, what a list showed of it.
     ///
     /// # Errors
     /// See [`GithubError`].
@@ -241,7 +241,12 @@ impl GithubService {
             }
             Ok(fetched)
         };
-        self.or_hidden(self.repositories.get(asker, key, fetch).await)
+        let copy = self.repositories.get(asker, key.clone(), fetch).await;
+        match self.or_hidden(copy) {
+            // As a list showed it lately, which is better than nothing.
+            Err(error) => self.briefs.usable(&key).ok_or(error),
+            copy => copy,
+        }
     }
 
     /// Repositories by owner and name with as few questions as can be: what only the full record has is missing from some.

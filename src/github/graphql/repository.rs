@@ -104,7 +104,8 @@ impl Repository {
         saturated(self.record.forks)
     }
 
-    /// People who are told of everything that happens in it. Null in `searchRepositories`, whose results do not tell.
+    /// People who are told of everything that happens in it. Null in `searchRepositories`, whose results do not
+    /// tell, and while GitHub does not answer for a repository that only a list has shown.
     async fn watchers(&self) -> Option<i32> {
         self.record.watchers.map(saturated)
     }

@@ -148,6 +148,16 @@ once! {
         app.stop().await;
     }
 
+    async fn what_a_list_showed_is_shown_when_the_record_cannot_be_had() {
+        let app = TestApp::start_with(Engine::Sqlite, &[("GITHUB__TIMEOUT_MS", "2000")]).await;
+        let client = app.anonymous();
+        client.ask("{ trendingRepositories(language: \"Go\") { items { repository { stars } } } }").await.data();
+        app.github.fail("/", GithubFault::Status(503));
+        let reply = client.ask("{ repository(owner: \"yan\", name: \"backup\") { fullName stars watchers } }").await;
+        assert_eq!(reply.data()["repository"], json!({"fullName": "yan/backup", "stars": 8127, "watchers": null}));
+        app.stop().await;
+    }
+
     async fn when_searches_are_spent_records_are_asked_for_by_names() {
         let app = TestApp::start(Engine::Sqlite).await;
         let client = app.anonymous();
