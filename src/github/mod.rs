@@ -12,6 +12,7 @@ mod language;
 mod loader;
 mod sentence;
 mod service;
+mod weight;
 
 pub use crate::clients::github::GithubError;
 pub use asker::Asker;

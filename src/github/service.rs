@@ -16,7 +16,7 @@ use crate::clients::github::records::{
 };
 use crate::clients::github::{Fetched, GithubClient, GithubError, Period, SearchSort};
 use crate::github::asker::{Asker, Questions};
-use crate::github::cache::{Cache, Keep, Lifetimes, Snapshot};
+use crate::github::cache::{Cache, Lifetimes, Snapshot};
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::GithubConfig;
 use crate::platform::digest::sha256_hex;
@@ -624,71 +624,5 @@ fn absent<T>() -> Fetched<Option<T>> {
         value: None,
         etag: None,
         poll: None,
-    }
-}
-
-/// A record with some texts; long ones are counted by themselves.
-const RECORD_BYTES: usize = 600;
-
-fn length(text: Option<&String>) -> usize {
-    text.map_or(0, String::len)
-}
-
-impl Keep for Repository {
-    fn bytes(&self) -> usize {
-        RECORD_BYTES + length(self.description.as_ref()) + 32 * self.topics.len()
-    }
-}
-
-impl Keep for Readme {
-    fn bytes(&self) -> usize {
-        self.text.len() + self.path.len()
-    }
-
-    fn may_come() -> bool {
-        false
-    }
-}
-
-impl Keep for Developer {
-    fn bytes(&self) -> usize {
-        RECORD_BYTES + length(self.bio.as_ref())
-    }
-}
-
-impl Keep for TrendingRepository {
-    fn bytes(&self) -> usize {
-        RECORD_BYTES + length(self.description.as_ref()) + 150 * self.built_by.len()
-    }
-}
-
-impl Keep for TrendingDeveloper {
-    fn bytes(&self) -> usize {
-        RECORD_BYTES
-    }
-}
-
-impl<T: Keep> Keep for Vec<T> {
-    fn bytes(&self) -> usize {
-        self.iter().map(Keep::bytes).sum()
-    }
-}
-
-impl Keep for SearchPage {
-    fn bytes(&self) -> usize {
-        let repositories = self.repositories.iter();
-        repositories.map(|(_, repository)| repository.bytes()).sum()
-    }
-}
-
-impl Keep for Account {
-    fn bytes(&self) -> usize {
-        self.login.len()
-    }
-}
-
-impl Keep for EventPage {
-    fn bytes(&self) -> usize {
-        RECORD_BYTES * self.events.len()
     }
 }

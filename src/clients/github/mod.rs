@@ -4,10 +4,12 @@
 
 mod call;
 mod limits;
+mod read;
 pub mod records;
 mod trending;
+mod wrong_tokens;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -15,15 +17,16 @@ use moka::sync::Cache;
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use self::call::{Content, Question, Reply};
+use self::call::{Question, Reply};
 use self::limits::{Limits, Resource};
+use self::read::{cut_text, read, read_page};
 use self::records::{
     Account, Developer, EventPage, Readme, ReadmeForm, Repository, SearchPage, TrendingDeveloper,
     TrendingRepository,
 };
-use self::trending::PageFault;
+use self::wrong_tokens::WrongTokens;
 use crate::clients::upstream::{Oversize, Upstream};
-use crate::platform::clock::{Clock, Timestamp};
+use crate::platform::clock::Clock;
 use crate::platform::config::GithubConfig;
 use crate::platform::digest::sha256_hex;
 
@@ -35,9 +38,6 @@ const MAX_API_BYTES: usize = 4 << 20;
 const MAX_PAGE_BYTES: usize = 8 << 20;
 /// Most repositories that are asked for at once by name.
 const MAX_NAMED: usize = 30;
-/// Wrong tokens of users that are tried in a minute.
-const MAX_WRONG_TOKENS: u32 = 20;
-const WRONG_TOKENS_WINDOW: TimeDelta = TimeDelta::seconds(60);
 /// Tokens whose limits are remembered.
 const MAX_TOKENS: u64 = 10_000;
 
@@ -172,34 +172,6 @@ struct Inner {
     wrong_tokens: WrongTokens,
 }
 
-/// Tokens that GitHub did not accept within a minute. After some more it would refuse everything that comes from our address, good
-/// tokens too.
-#[derive(Debug)]
-struct WrongTokens(Mutex<(u32, Timestamp)>);
-
-impl WrongTokens {
-    fn check(&self, now: Timestamp) -> Result<(), GithubError> {
-        let (number, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = WRONG_TOKENS_WINDOW - (now - since);
-        let is_recent = (TimeDelta::zero()..=WRONG_TOKENS_WINDOW).contains(&left);
-        match number >= MAX_WRONG_TOKENS && is_recent {
-            true => Err(GithubError::RateLimited {
-                retry_after_seconds: limits::seconds(left),
-            }),
-            false => Ok(()),
-        }
-    }
-
-    fn count(&self, now: Timestamp) {
-        let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = now - tally.1;
-        if !(TimeDelta::zero()..WRONG_TOKENS_WINDOW).contains(&age) {
-            *tally = (0, now);
-        }
-        tally.0 += 1;
-    }
-}
-
 impl GithubClient {
     /// A client. `http` must have been built by [`crate::platform::http_client`].
     pub fn new(http: Client, config: &GithubConfig, clock: Arc<dyn Clock>) -> Self {
@@ -212,7 +184,7 @@ impl GithubClient {
             token: config.token.clone(),
             timeout: config.timeout,
             clock,
-            wrong_tokens: WrongTokens(Mutex::new((0, Timestamp::EPOCH))),
+            wrong_tokens: WrongTokens::default(),
             limits: Arc::default(),
             limits_of_users: Cache::builder()
                 .max_capacity(MAX_TOKENS)
@@ -509,93 +481,6 @@ fn page<'a>(
     }
 }
 
-fn read<T>(
-    reply: Reply,
-    read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
-) -> Result<Fetched<T>, GithubError> {
-    let content = match reply {
-        Reply::Content(content) => content,
-        Reply::Unchanged => return Ok(Fetched::Unchanged),
-    };
-    match read(&content.body) {
-        Ok(value) => Ok(fetched(value, content)),
-        Err(error) => {
-            // Its text tells of types and places, not of values.
-            let kind = error.classify();
-            tracing::warn!(
-                ?kind,
-                bytes = content.body.len(),
-                "GitHub's answer cannot be read"
-            );
-            Err(GithubError::Unavailable)
-        }
-    }
-}
-
-async fn read_page<T: Send + 'static>(
-    reply: Result<Reply, GithubError>,
-    read: fn(&str) -> Result<Vec<T>, PageFault>,
-) -> Result<Fetched<Vec<T>>, GithubError> {
-    let mut content = match reply {
-        Ok(Reply::Content(content)) => content,
-        Ok(Reply::Unchanged) => return Ok(Fetched::Unchanged),
-        Err(error @ (GithubError::NotFound | GithubError::Forbidden | GithubError::Invalid)) => {
-            tracing::error!(%error, "GitHub's trending page is not where it was; the last good copy is kept");
-            return Err(error);
-        }
-        Err(error) => return Err(error),
-    };
-    let body = std::mem::take(&mut content.body);
-    // Half a megabyte of HTML takes a while.
-    let rows = tokio::task::spawn_blocking(move || read(&String::from_utf8_lossy(&body))).await;
-    match rows {
-        Ok(Ok(rows)) => Ok(fetched(rows, content)),
-        Ok(Err(fault)) => {
-            tracing::error!(%fault, "GitHub's trending page is not what it was; the last good copy is kept");
-            Err(GithubError::Unavailable)
-        }
-        Err(error) => {
-            let panics = crate::platform::telemetry::count_panic();
-            tracing::error!(panics, %error, "Reading a trending page panicked");
-            Err(GithubError::Unavailable)
-        }
-    }
-}
-
-fn fetched<T>(value: T, content: Content) -> Fetched<T> {
-    Fetched::New {
-        value,
-        etag: content.etag,
-        poll: content
-            .poll_seconds
-            .map(|seconds| TimeDelta::seconds(seconds.into())),
-    }
-}
-
-/// A text of at most [`MAX_README_BYTES`], which ends with a whole character, and whether it goes on.
-fn cut_text(bytes: Vec<u8>, is_cut: bool) -> (String, bool) {
-    let is_cut = is_cut || bytes.len() > MAX_README_BYTES;
-    let mut bytes = bytes;
-    bytes.truncate(MAX_README_BYTES);
-    if is_cut {
-        // Bytes that a whole character might follow.
-        let start = bytes.len().saturating_sub(3);
-        let last = (start..bytes.len())
-            .rev()
-            .find(|at| bytes[*at] & 0xC0 == 0xC0);
-        if let Some(at) = last
-            && std::str::from_utf8(&bytes[at..]).is_err()
-        {
-            bytes.truncate(at);
-        }
-    }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    match text.strip_prefix('\u{feff}') {
-        Some(rest) => (rest.to_owned(), is_cut),
-        None => (text, is_cut),
-    }
-}
-
 /// Whether a text could be the login of a person or an organisation. GitHub gives out stricter ones today than it did.
 pub fn is_login(text: &str) -> bool {
     (1..=39).contains(&text.len())
@@ -617,22 +502,6 @@ pub fn is_repository_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_is_cut_between_characters() {
-        let long = "中".repeat(MAX_README_BYTES / 3 + 1);
-        assert!(long.len() > MAX_README_BYTES);
-        let (text, is_cut) = cut_text(long.into_bytes(), false);
-        assert!(is_cut && text.chars().all(|c| c == '中'));
-        assert_eq!(text.len(), MAX_README_BYTES / 3 * 3);
-        let exact = "a".repeat(MAX_README_BYTES);
-        assert_eq!(cut_text(exact.clone().into_bytes(), false), (exact, false));
-        assert_eq!(
-            cut_text(vec![0xEF, 0xBB, 0xBF, b'a', 0xFF], false),
-            ("a\u{fffd}".to_owned(), false)
-        );
-        assert_eq!(cut_text(Vec::new(), false), (String::new(), false));
-    }
 
     #[test]
     fn names_are_single_parts_of_a_path() {
