@@ -14,12 +14,14 @@ use tokio::net::TcpListener;
 
 use crate::clients::github::GithubClient;
 use crate::clients::wechat::WechatClient;
+use crate::gateway::endpoint::Endpoint;
 use crate::github::GithubService;
-use crate::http::endpoint::Endpoint;
+use crate::http;
 use crate::http::export::Exports;
 use crate::http::pending::Pending;
-use crate::http::router::{self, AppState};
+use crate::http::router;
 use crate::http::server;
+use crate::http::state::AppState;
 use crate::http::websocket::Sockets;
 use crate::identity::IdentityService;
 use crate::notifications::{NotificationService, Notifier};
@@ -99,7 +101,14 @@ impl App {
             db: Arc::clone(&db),
             github,
         };
-        let endpoint = Endpoint::new(schema, sources, Arc::clone(&identity), config).await?;
+        let endpoint = Endpoint::new(
+            schema,
+            sources,
+            Arc::clone(&identity),
+            http::OWN_DOCUMENTS,
+            config,
+        )
+        .await?;
         let sockets = Sockets::new(&config.websocket);
         let state = AppState {
             endpoint,

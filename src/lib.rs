@@ -32,6 +32,9 @@ pub mod tasks;
 /// All features as one schema.
 pub mod schema;
 
+/// From the parameters of a request to its execution, whatever the transport.
+pub mod gateway;
+
 /// HTTP and WebSocket.
 pub mod http;
 

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../src/graphql/precheck.rs"]
+#[path = "../../src/gateway/precheck.rs"]
 #[expect(dead_code, reason = "the server uses the rest")]
 mod precheck;
 

@@ -1,17 +1,12 @@
 //! What every feature's GraphQL code shares. Knows no feature.
 
-pub mod analysis;
 pub mod context;
-pub mod counts;
 pub mod error;
+pub mod estimates;
 pub mod keyset;
 pub mod loader;
-pub mod nulls;
 pub mod pagination;
-pub mod precheck;
-pub mod rules;
 pub mod scalars;
-pub mod shape;
 
 use async_graphql::{InputType, MaybeUndefined};
 

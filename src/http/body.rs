@@ -7,8 +7,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use flate2::read::GzDecoder;
 
+use crate::gateway::refusal::malformed;
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::http::parameters::malformed;
 use crate::http::reply::Refusal;
 use crate::platform::locale::Message;
 

@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::reply::Refusal;
-use crate::http::router::RequestId;
+use crate::http::request_id::RequestId;
 use crate::platform::locale::Message;
 
 /// Headers that proxies and tunnels add.

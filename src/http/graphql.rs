@@ -8,15 +8,18 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
-use crate::graphql::analysis::too_complex;
+use crate::gateway::endpoint::{Allowance, Transport};
+use crate::gateway::parameters::{Operations, Parameters};
+use crate::gateway::refusal::{malformed, too_complex};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::ApiError;
+use crate::http::authorization::{authorization, unauthorized};
 use crate::http::body::read_json;
 use crate::http::client_address::ClientAddress;
-use crate::http::endpoint::{Allowance, Transport};
-use crate::http::parameters::{Operations, Parameters, malformed};
-use crate::http::reply::{self, MediaType, Refusal, status_of};
-use crate::http::router::{AppState, RequestId};
+use crate::http::headers::{locale, text, wechat_app_id};
+use crate::http::reply::{self, MediaType, Refusal};
+use crate::http::request_id::RequestId;
+use crate::http::state::AppState;
 
 const IDEMPOTENCY_KEY: header::HeaderName = header::HeaderName::from_static("idempotency-key");
 
@@ -216,11 +219,11 @@ async fn signed_in(
     match state.endpoint.authenticate(authorization(headers)).await {
         Ok(access) => Ok(RequestContext {
             viewer: access.map(|access| access.viewer),
-            locale: reply::locale(headers),
+            locale: locale(headers),
             request_id,
             user_agent: text(headers, header::USER_AGENT),
             client_address,
-            wechat_app_id: reply::wechat_app_id(headers),
+            wechat_app_id: wechat_app_id(headers),
             idempotency_key: text(headers, IDEMPOTENCY_KEY).filter(|key| !key.is_empty()),
         }),
         Err(error) => {
@@ -232,38 +235,4 @@ async fn signed_in(
             }))
         }
     }
-}
-
-/// 401 for a token that does not count. An error of the database while looking it up is ours, not the token's.
-pub(crate) fn unauthorized(error: ApiError, headers: &HeaderMap, request_id: &str) -> Response {
-    let status = status_of(&error);
-    let mut response = Refusal::new(status, error).into_response(headers, request_id);
-    if status == StatusCode::UNAUTHORIZED {
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge(headers));
-    }
-    response
-}
-
-/// What a reply with status 401 says, in `WWW-Authenticate` (RFC 6750, section 3).
-pub(crate) fn challenge(request: &HeaderMap) -> HeaderValue {
-    HeaderValue::from_static(match request.contains_key(header::AUTHORIZATION) {
-        true => "Bearer error=\"invalid_token\"",
-        false => "Bearer",
-    })
-}
-
-/// The `Authorization` header. Several of them, or one that is no text, count as a token that is not ours.
-pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next()?;
-    match values.next() {
-        None => Some(value.to_str().unwrap_or_default()),
-        Some(_) => Some(""),
-    }
-}
-
-pub(crate) fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
 }

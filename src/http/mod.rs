@@ -1,19 +1,22 @@
-//! HTTP and WebSocket. Both go through `endpoint::Endpoint`: authenticate, parse once, check, execute.
+//! HTTP and WebSocket: what belongs to the transport. Both hand their requests to `gateway::endpoint::Endpoint`.
 
 mod asset;
+mod authorization;
 mod body;
 mod client_address;
 mod dev_only;
-pub mod documents;
-pub mod endpoint;
 pub(crate) mod export;
 mod graphql;
-pub mod parameters;
+mod headers;
 pub mod pending;
 mod playground;
-pub mod rate_limit;
 mod reply;
+mod request_id;
 pub(crate) mod results;
 pub mod router;
 pub mod server;
+pub mod state;
 pub mod websocket;
+
+/// What our own pages ask for, `(id, text)`.
+pub const OWN_DOCUMENTS: &[(&str, &str)] = &[(results::DOCUMENT_ID, results::DOCUMENT)];

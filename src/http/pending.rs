@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::reply::Refusal;
-use crate::http::router::{AppState, RequestId};
+use crate::http::request_id::RequestId;
+use crate::http::state::AppState;
 use crate::platform::config::HttpConfig;
 use crate::platform::locale::Message;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::graphql::error::{ApiError, ErrorCode, code_of};
-use crate::platform::locale::Locale;
+use crate::http::headers::locale;
 
 /// How a reply is labelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,24 +49,6 @@ impl MediaType {
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
         })
     }
-}
-
-/// The caller's language, by `Accept-Language`.
-pub(crate) fn locale(headers: &HeaderMap) -> Locale {
-    headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .map(Locale::from_accept_language)
-        .unwrap_or_default()
-}
-
-/// The mini-program that a `Referer` claims: `wx.request` always sends
-/// `https://servicewechat.com/{appid}/{version}/page-frame.html`.
-pub(crate) fn wechat_app_id(headers: &HeaderMap) -> Option<String> {
-    let referer = headers.get(header::REFERER)?.to_str().ok()?;
-    let rest = referer.strip_prefix("https://servicewechat.com/")?;
-    let (app_id, _) = rest.split_once('/')?;
-    (!app_id.is_empty()).then(|| app_id.to_owned())
 }
 
 /// Whether a response is that of a request that was not executed: it has no `data`.

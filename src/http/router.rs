@@ -14,50 +14,22 @@ use futures_util::FutureExt;
 use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::gateway::refusal::malformed;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::client_address::TrustedProxies;
-use crate::http::endpoint::Endpoint;
-use crate::http::export::Exports;
-use crate::http::parameters::malformed;
-use crate::http::pending::{self, Pending};
+use crate::http::pending;
 use crate::http::reply::Refusal;
-use crate::http::websocket::Sockets;
+use crate::http::request_id::RequestId;
+use crate::http::state::AppState;
 use crate::http::{dev_only, export, graphql, playground, results, websocket};
-use crate::identity::IdentityService;
-use crate::platform::config::{Config, Origins};
-use crate::platform::db::{Database, ping};
+use crate::platform::config::Origins;
+use crate::platform::db::ping;
 use crate::platform::id::new_id;
 use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::schema::sdl;
-use crate::scores::ScoreService;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What the handlers share.
-#[derive(Clone)]
-pub struct AppState {
-    /// The way into the schema.
-    pub endpoint: Endpoint,
-    /// For `/readyz`.
-    pub db: Arc<Database>,
-    /// For sockets, which live longer than the check of their token.
-    pub identity: Arc<IdentityService>,
-    /// For exports and the results page.
-    pub scores: Arc<ScoreService>,
-    /// Workbooks that are being written.
-    pub(crate) exports: Exports,
-    /// The open sockets.
-    pub sockets: Sockets,
-    /// Memory for large replies.
-    pub pending: Pending,
-    /// The settings.
-    pub config: Arc<Config>,
-}
-
-/// Finds one request in the log; also the header `x-request-id` of the reply.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
 
 /// The whole HTTP surface.
 pub fn build(state: AppState, is_dev: bool) -> Router {

@@ -13,7 +13,7 @@ use async_graphql::{
 
 use crate::github::graphql::GithubQuery;
 use crate::github::{Asker, GithubService, RepositoryLoader};
-use crate::graphql::analysis::Estimates;
+use crate::graphql::estimates::Estimates;
 use crate::graphql::loader::BatchQueue;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::identity::{IdentityService, UserLoader};

@@ -14,7 +14,8 @@ use futures_util::stream;
 use super::{columns, file_headers, next_page, open};
 use crate::graphql::scalars::DateTime;
 use crate::http::client_address::ClientAddress;
-use crate::http::router::{AppState, RequestId};
+use crate::http::request_id::RequestId;
+use crate::http::state::AppState;
 use crate::scores::{Export, ExportRow, ScoreError};
 
 const MARK: &str = "\u{feff}";

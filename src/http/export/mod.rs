@@ -12,9 +12,9 @@ use axum::response::Response;
 pub(crate) use self::csv::csv;
 pub(crate) use self::xlsx::{Exports, xlsx};
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::http::graphql::{authorization, unauthorized};
+use crate::http::authorization::{authorization, unauthorized};
 use crate::http::reply::{Refusal, status_of};
-use crate::http::router::AppState;
+use crate::http::state::AppState;
 use crate::platform::task::to_end;
 use crate::scores::{Export, ExportRow, Position, ScoreError, ScoreService};
 

@@ -14,11 +14,12 @@ use rust_xlsxwriter::{Workbook, Worksheet, XlsxError};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{columns, file_headers, next_page, open, refuse};
+use crate::gateway::refusal::rate_limited;
 use crate::graphql::error::ApiError;
 use crate::graphql::scalars::DateTime;
 use crate::http::client_address::ClientAddress;
-use crate::http::rate_limit::rate_limited;
-use crate::http::router::{AppState, RequestId};
+use crate::http::request_id::RequestId;
+use crate::http::state::AppState;
 use crate::scores::ExportRow;
 
 const MEDIA_TYPE: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";

@@ -14,10 +14,12 @@ use axum::response::{IntoResponse, Response};
 use self::page::Notice;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::asset::{self, RESULTS};
+use crate::http::authorization::{authorization, challenge};
 use crate::http::client_address::ClientAddress;
-use crate::http::graphql::{authorization, challenge};
-use crate::http::reply::{locale, status_of, with_retry_after};
-use crate::http::router::{AppState, RequestId};
+use crate::http::headers::locale;
+use crate::http::reply::{status_of, with_retry_after};
+use crate::http::request_id::RequestId;
+use crate::http::state::AppState;
 use crate::platform::task::to_end;
 use crate::scores::Results;
 

@@ -5,7 +5,7 @@ use async_graphql::futures_util::stream::BoxStream;
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::http::endpoint::weight;
+use crate::gateway::endpoint::weight;
 use crate::http::pending::Pending;
 use crate::http::reply::is_request_error;
 use crate::platform::id::new_id;

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::types::{
-    FieldDefinition, InputValueDefinition, ServiceDocument, Type, TypeKind, TypeSystemDefinition,
+    FieldDefinition, InputValueDefinition, OperationType, ServiceDocument, Type, TypeKind,
+    TypeSystemDefinition,
 };
 
 /// Fields by type.
@@ -125,5 +126,14 @@ fn shape_of(field: &FieldDefinition) -> FieldShape {
             .clone()
             .any(|argument| matches!(argument.name.node.as_str(), "first" | "last")),
         arguments: arguments.map(named_input).collect(),
+    }
+}
+
+/// The root type of an operation.
+pub fn root(kind: OperationType) -> &'static str {
+    match kind {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
     }
 }

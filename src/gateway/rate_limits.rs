@@ -10,8 +10,9 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use uuid::Uuid;
 
-use crate::graphql::analysis::Operation;
-use crate::graphql::error::{ApiError, ErrorCode};
+use crate::gateway::complexity::Operation;
+use crate::gateway::refusal::rate_limited;
+use crate::graphql::error::ApiError;
 use crate::platform::address::network_of;
 use crate::platform::config::RateLimitConfig;
 use crate::platform::viewer::Viewer;
@@ -162,11 +163,6 @@ fn take<K: Clone + Eq + std::hash::Hash>(
         Err(_) => Duration::from_secs(60),
     };
     Err(rate_limited(wait.as_secs() + 1))
-}
-
-/// RATE_LIMITED with the time after which to try again.
-pub fn rate_limited(seconds: u64) -> ApiError {
-    ApiError::new(ErrorCode::RateLimited).with_retry_after(Some(seconds))
 }
 
 async fn keep_house(limits: Weak<RateLimits>) {

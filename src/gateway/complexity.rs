@@ -12,13 +12,13 @@ use async_graphql::parser::types::{
 use async_graphql::{Positioned, Value as ConstValue, Variables};
 use async_graphql_value::Value;
 
-use crate::graphql::counts::count;
-use crate::graphql::error::{ApiError, ErrorCode};
-use crate::graphql::precheck::Excess;
-use crate::graphql::rules;
-use crate::graphql::shape::Shape;
+use crate::gateway::counts::count;
+use crate::gateway::refusal::{invalid, too_complex};
+use crate::gateway::rules;
+use crate::gateway::schema_index::{Shape, root};
+use crate::graphql::error::ApiError;
+use crate::graphql::estimates::Estimates;
 use crate::platform::config::{DocumentLimits, PageLimits};
-use crate::platform::locale::Message;
 
 /// Entries that a list without pages is taken to have: the criteria of a rubric, the grades of a score.
 const LIST_SIZE: u32 = 5;
@@ -56,24 +56,6 @@ impl Operation {
         self.root_fields
             .iter()
             .any(|field| matches!(field.as_str(), "__schema" | "__type"))
-    }
-}
-
-/// What a schema knows of its fields that their types do not say, by type and name.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Estimates {
-    /// Entries of lists without pages, where they are not the usual few.
-    pub lists: &'static [(&'static str, &'static str, u32)],
-    /// What fields cost besides what they return: questions to other servers.
-    pub extras: &'static [(&'static str, &'static str, u32)],
-}
-
-impl Estimates {
-    fn find(list: &[(&str, &str, u32)], parent: &str, name: &str) -> Option<u32> {
-        let found = list
-            .iter()
-            .find(|(of_type, field, _)| *of_type == parent && *field == name);
-        found.map(|(_, _, number)| *number)
     }
 }
 
@@ -301,40 +283,6 @@ impl Analyst {
 const COST: (&str, &str) = ("开销", "cost");
 const SELECTIONS: (&str, &str) = ("展开后的字段", "fields with fragments expanded");
 
-/// Why a scan found too much.
-pub fn excess(excess: Excess, limits: &DocumentLimits) -> ApiError {
-    match excess {
-        Excess::Count => too_complex(("词法单元", "tokens"), limits.tokens),
-        Excess::Nesting => too_complex(("嵌套层数", "nested brackets"), limits.nesting),
-        Excess::NameLength => too_complex(
-            ("名称字节数", "bytes of a name"),
-            crate::graphql::precheck::MAX_NAME_BYTES,
-        ),
-    }
-}
-
-/// QUERY_TOO_COMPLEX that says what there is too much of, in Chinese and English.
-pub fn too_complex((zh, en): (&str, &str), limit: usize) -> ApiError {
-    ApiError::new(ErrorCode::QueryTooComplex).with_message(Message::new(
-        format!("查询过于复杂：{zh}上限为 {limit}"),
-        format!("The query is too complex: at most {limit} {en}"),
-    ))
-}
-
-/// GRAPHQL_VALIDATION_FAILED with a message in Chinese and English.
-pub fn invalid(zh: impl Into<String>, en: impl Into<String>) -> ApiError {
-    ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(zh, en))
-}
-
-/// The root type of an operation.
-pub fn root(kind: OperationType) -> &'static str {
-    match kind {
-        OperationType::Query => "Query",
-        OperationType::Mutation => "Mutation",
-        OperationType::Subscription => "Subscription",
-    }
-}
-
 /// Sizes of a part of a document; sums stop at the largest number.
 #[derive(Debug, Clone, Copy, Default)]
 struct Measures {
@@ -454,7 +402,7 @@ impl<'a> Walk<'a> {
                 cost: OBJECT,
             });
         }
-        let extra = Estimates::find(self.analyst.estimates.extras, parent, name);
+        let extra = self.analyst.estimates.extra(parent, name);
         let extra = extra.unwrap_or_default().saturating_mul(OBJECT);
         if selections.items.is_empty() {
             return Ok(Measures {
@@ -478,7 +426,8 @@ impl<'a> Walk<'a> {
         let below = self.selections(selections, on, size)?;
         let entries = match shape {
             Some(shape) if shape.is_list => page.unwrap_or_else(|| {
-                Estimates::find(analyst.estimates.lists, parent, name).unwrap_or(LIST_SIZE)
+                let entries = analyst.estimates.entries(parent, name);
+                entries.unwrap_or(LIST_SIZE)
             }),
             _ => 1,
         };

@@ -13,9 +13,9 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Pos, Positioned};
 use async_graphql_value::{ConstValue, Value};
 
-use crate::graphql::analysis::{invalid, root};
+use crate::gateway::refusal::invalid;
+use crate::gateway::schema_index::{Shape, root};
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::graphql::shape::Shape;
 use crate::platform::locale::Message;
 
 /// Checks a document whose fragments do not contain themselves. `explains` allows names of the schema in messages.

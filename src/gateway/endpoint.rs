@@ -14,16 +14,16 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::graphql::analysis::{Analyst, Operation, too_complex};
+use crate::gateway::complexity::{Analyst, Operation};
+use crate::gateway::documents::{Document, Documents};
+use crate::gateway::null_defaults::NullDefaults;
+use crate::gateway::parameters::Parameters;
+use crate::gateway::rate_limits::{Charges, RateLimits, sign_ins};
+use crate::gateway::refusal::{invalid, too_complex};
+use crate::gateway::schema_index::Shape;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode, cap_errors, code_of, finish};
 use crate::graphql::loader::BatchQueue;
-use crate::graphql::nulls::NullDefaults;
-use crate::graphql::shape::Shape;
-use crate::http::documents::{Document, Documents};
-use crate::http::parameters::Parameters;
-use crate::http::rate_limit::{Charges, RateLimits, sign_ins};
-use crate::http::results;
 use crate::identity::{Access, IdentityService};
 use crate::platform::config::{Config, ErrorLimits};
 use crate::platform::locale::{Locale, Message};
@@ -34,8 +34,6 @@ use crate::schema::{AppSchema, ESTIMATES, Sources, failure_prefix, sdl, with_loa
 
 /// Queries and mutations at a time; far more than there are connections to the database.
 const MAX_EXECUTIONS: usize = 2048;
-/// What our own pages ask for.
-const OWN_DOCUMENTS: &[(&str, &str)] = &[(results::DOCUMENT_ID, results::DOCUMENT)];
 
 /// Executes requests of any transport.
 #[derive(Clone)]
@@ -96,7 +94,7 @@ impl Prepared {
 }
 
 impl Endpoint {
-    /// An endpoint for `schema`.
+    /// An endpoint for `schema`, which also knows the documents of our own pages, `(id, text)`.
     ///
     /// # Errors
     /// When a trusted document would be refused, or its manifest cannot be read.
@@ -104,6 +102,7 @@ impl Endpoint {
         schema: AppSchema,
         sources: Sources,
         identity: Arc<IdentityService>,
+        own_documents: &[(&str, &str)],
         config: &Config,
     ) -> anyhow::Result<Self> {
         let text = parse_schema(sdl())?;
@@ -116,7 +115,7 @@ impl Endpoint {
             graphql.introspection,
         );
         Ok(Self(Arc::new(Inner {
-            documents: Documents::new(analyst, graphql, OWN_DOCUMENTS).await?,
+            documents: Documents::new(analyst, graphql, own_documents).await?,
             rates: RateLimits::new(&config.rate_limit),
             nulls: NullDefaults::new(&text),
             schema,
@@ -215,20 +214,16 @@ impl Endpoint {
         let name = parameters.operation_name.filter(|name| !name.is_empty());
         let operation = chosen_operation(&document, name.as_deref())?;
         if !introspection && operation.asks_for_schema() {
-            return Err(
-                ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(
-                    "此服务器未开启内省",
-                    "Introspection is off on this server",
-                )),
-            );
+            return Err(invalid(
+                "此服务器未开启内省",
+                "Introspection is off on this server",
+            ));
         }
         if operation.kind == OperationType::Subscription && allowance.transport == Transport::Http {
-            return Err(
-                ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(
-                    "订阅须经 WebSocket（/graphql/ws）",
-                    "Subscriptions run over WebSocket, at /graphql/ws",
-                )),
-            );
+            return Err(invalid(
+                "订阅须经 WebSocket（/graphql/ws）",
+                "Subscriptions run over WebSocket, at /graphql/ws",
+            ));
         }
         let mut variables = parameters.variables.unwrap_or_default();
         let analyst = documents.analyst();
@@ -440,9 +435,9 @@ fn chosen_operation<'a>(
         (all, Some(name)) => all.iter().find(|operation| operation.name == name),
     };
     found.ok_or_else(|| {
-        ApiError::new(ErrorCode::GraphqlValidationFailed).with_message(Message::new(
+        invalid(
             "查询中没有 operationName 所指的操作，或有多个操作而未指定 operationName",
             "The query has no operation of that operationName, or several and no operationName",
-        ))
+        )
     })
 }

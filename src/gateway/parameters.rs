@@ -8,11 +8,10 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::graphql::analysis::too_complex;
-use crate::graphql::error::{ApiError, ErrorCode};
-use crate::graphql::precheck::{Excess, scan_json};
+use crate::gateway::precheck::{Excess, scan_json};
+use crate::gateway::refusal::{malformed, too_complex};
+use crate::graphql::error::ApiError;
 use crate::platform::config::DocumentLimits;
-use crate::platform::locale::Message;
 
 /// Levels of a body around the values of variables: batch, request, `variables`.
 const ENVELOPE: usize = 3;
@@ -80,11 +79,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
-}
-
-/// What is wrong with a request that cannot be read.
-pub fn malformed(zh: impl Into<String>, en: impl Into<String>) -> ApiError {
-    ApiError::new(ErrorCode::BadUserInput).with_message(Message::new(zh, en))
 }
 
 /// Looks at the sizes of a JSON text before it is parsed.

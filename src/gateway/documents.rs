@@ -14,11 +14,12 @@ use async_graphql::{Request, Variables};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::graphql::analysis::{Analyst, Operation, excess, too_complex};
-use crate::graphql::counts::variable_uses;
+use crate::gateway::complexity::{Analyst, Operation};
+use crate::gateway::counts::variable_uses;
+use crate::gateway::parameters::Parameters;
+use crate::gateway::precheck::scan_query;
+use crate::gateway::refusal::{excess, malformed, syntax_error, too_complex};
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::graphql::precheck::scan_query;
-use crate::http::parameters::{Parameters, malformed};
 use crate::platform::config::{DocumentPolicy, GraphqlConfig};
 use crate::platform::locale::Message;
 use crate::schema::validator;
@@ -198,15 +199,7 @@ impl Documents {
             let Some(place) = error.positions().next().filter(|place| place.line > 0) else {
                 return ApiError::new(ErrorCode::GraphqlParseFailed);
             };
-            ApiError::new(ErrorCode::GraphqlParseFailed)
-                .at(place)
-                .with_message(Message::new(
-                    format!("查询语法有误：第 {} 行第 {} 列", place.line, place.column),
-                    format!(
-                        "Syntax error at line {}, column {}",
-                        place.line, place.column
-                    ),
-                ))
+            syntax_error(place)
         })?;
         let operations = self.analyst.check(&parsed)?;
         Ok(Document {

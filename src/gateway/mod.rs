@@ -1,0 +1,13 @@
+//! The one way into the schema for every transport: authenticate, find and check the document, count, execute.
+
+pub mod complexity;
+pub mod counts;
+pub mod documents;
+pub mod endpoint;
+pub mod null_defaults;
+pub mod parameters;
+pub mod precheck;
+pub mod rate_limits;
+pub mod refusal;
+pub mod rules;
+pub mod schema_index;
