@@ -107,8 +107,7 @@ impl App {
             Arc::clone(&identity),
             http::OWN_DOCUMENTS,
             config,
-        )
-        .await?;
+        )?;
         let sockets = Sockets::new(&config.websocket);
         let state = AppState {
             endpoint,

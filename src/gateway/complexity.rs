@@ -1,21 +1,22 @@
 //! One pass over a parsed document: what it would cost to validate and to execute.
 //!
 //! A fragment is measured once and its measures are used wherever it is spread, so the pass takes time by the length of the
-//! text, not by the size of what it stands for. The checks of the library expand fragments anew at every spread; what passes
-//! here has few enough fields for that.
+//! text, not by the size of what it stands for. The executor expands fragments anew at every spread; what passes here has few
+//! enough fields for that.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_graphql::parser::types::{
     ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
 };
-use async_graphql::{Positioned, Value as ConstValue, Variables};
+use async_graphql::{Value as ConstValue, Variables};
 use async_graphql_value::Value;
 
 use crate::gateway::counts::count;
+use crate::gateway::merging::Fragments;
 use crate::gateway::refusal::{invalid, too_complex};
-use crate::gateway::rules;
-use crate::gateway::schema_index::{Shape, root};
+use crate::gateway::schema_index::{SchemaIndex, root};
 use crate::graphql::error::ApiError;
 use crate::graphql::estimates::Estimates;
 use crate::platform::config::{DocumentLimits, PageLimits};
@@ -44,8 +45,8 @@ pub struct Operation {
     pub kind: OperationType,
     /// The fields of the root type that it selects, fragments put in their places.
     pub root_fields: Vec<String>,
-    /// Variables that are neither nullable nor have a default.
-    pub required_variables: Vec<String>,
+    /// Fields that it selects, fragments put in their places.
+    pub selections: u32,
     /// Whether a page size comes from a variable, so that [`Analyst::check_cost`] must look again.
     pub has_variable_cost: bool,
 }
@@ -62,50 +63,37 @@ impl Operation {
 /// Measures documents.
 #[derive(Debug)]
 pub struct Analyst {
-    shape: Shape,
+    index: Arc<SchemaIndex>,
     estimates: Estimates,
     limits: DocumentLimits,
     pages: PageLimits,
-    explains: bool,
 }
 
 impl Analyst {
-    /// An analyst for a schema. With `explains` it may name parts of the schema to callers.
+    /// An analyst for a schema.
     pub fn new(
-        shape: Shape,
+        index: Arc<SchemaIndex>,
         estimates: Estimates,
         limits: DocumentLimits,
         pages: PageLimits,
-        explains: bool,
     ) -> Self {
         Self {
-            shape,
+            index,
             estimates,
             limits,
             pages,
-            explains,
         }
     }
 
-    /// Checks that what an operation requires is there, and the values of variables against the places where they are used: the
-    /// library takes a missing value for an absent argument, and copies a value at each use.
+    /// Checks the sizes of variables, counted at each use: the executor copies them there.
     ///
     /// # Errors
-    /// GRAPHQL_VALIDATION_FAILED, QUERY_TOO_COMPLEX.
+    /// QUERY_TOO_COMPLEX.
     pub fn check_variables(
         &self,
-        operation: &Operation,
         uses: &HashMap<String, u32>,
         variables: &Variables,
     ) -> Result<(), ApiError> {
-        for name in &operation.required_variables {
-            if matches!(variables.get(name.as_str()), None | Some(ConstValue::Null)) {
-                return Err(invalid(
-                    format!("变量 ${name} 必须提供，且不能为 null"),
-                    format!("The variable ${name} is required and must not be null"),
-                ));
-            }
-        }
         let limit = self.limits.values * 2;
         let mut sum = 0usize;
         for (name, value) in variables.iter() {
@@ -134,8 +122,7 @@ impl Analyst {
     /// Checks a document against every limit and tells what its operations are. Page sizes in variables count as the default.
     ///
     /// # Errors
-    /// QUERY_TOO_COMPLEX with the limit; GRAPHQL_VALIDATION_FAILED for a fragment that contains itself, for a subscription to
-    /// anything but one field, and for what breaks one of our [`rules`].
+    /// QUERY_TOO_COMPLEX with the limit; GRAPHQL_VALIDATION_FAILED for a fragment that contains itself.
     pub fn check(&self, document: &ExecutableDocument) -> Result<Vec<Operation>, ApiError> {
         if document.fragments.len() > self.limits.fragments {
             return Err(too_complex(("片段", "fragments"), self.limits.fragments));
@@ -157,14 +144,14 @@ impl Analyst {
         let mut operations = Vec::new();
         for (name, operation) in document.operations.iter() {
             let name = name.map(ToString::to_string).unwrap_or_default();
-            let mut walk = Walk::new(self, document, &operation.node, None);
+            let mut walk = Walk::new(self, &document.fragments, &operation.node, None);
             operations.push(self.check_operation(&mut walk, name)?);
             total = walk.total_selections.saturating_add(total);
             self.check_total(total)?;
         }
         // The validation walks through every fragment, used or not.
         if let Some((_, operation)) = document.operations.iter().next() {
-            let mut walk = Walk::new(self, document, &operation.node, None);
+            let mut walk = Walk::new(self, &document.fragments, &operation.node, None);
             for name in document.fragments.keys() {
                 total = walk
                     .fragment(name.as_str(), None)?
@@ -173,7 +160,6 @@ impl Analyst {
                 self.check_total(total)?;
             }
         }
-        rules::check(document, &self.shape, self.explains)?;
         Ok(operations)
     }
 
@@ -186,7 +172,7 @@ impl Analyst {
     }
 
     fn check_operation(&self, walk: &mut Walk<'_>, name: String) -> Result<Operation, ApiError> {
-        let (document, operation) = (walk.document, walk.operation);
+        let operation = walk.operation;
         let measures = walk.selections(&operation.selection_set.node, root(operation.ty), None)?;
         walk.total_selections = measures.selections;
         let limits = &self.limits;
@@ -219,7 +205,7 @@ impl Analyst {
         let has_variable_cost = walk.has_variable_page;
         let mut root_fields = Vec::new();
         collect_root_fields(
-            document,
+            walk.fragments_of_document,
             &operation.selection_set.node,
             limits.root_fields,
             &mut root_fields,
@@ -227,51 +213,26 @@ impl Analyst {
         if root_fields.len() > limits.root_fields {
             return Err(too_complex(("根字段", "root fields"), limits.root_fields));
         }
-        if operation.ty == OperationType::Subscription {
-            let is_one_field = matches!(
-                operation.selection_set.node.items.as_slice(),
-                [Positioned { node: Selection::Field(field), .. }] if field.node.name.node != "__typename"
-            );
-            if !is_one_field {
-                return Err(invalid(
-                    "订阅必须且只能选择一个根字段，且不能用片段",
-                    "A subscription selects exactly one root field, and not by a fragment",
-                ));
-            }
-        }
-        let required = operation.variable_definitions.iter().filter(|definition| {
-            !definition.node.var_type.node.nullable && definition.node.default_value.is_none()
-        });
         Ok(Operation {
-            required_variables: required
-                .map(|definition| definition.node.name.node.to_string())
-                .collect(),
             name,
             kind: operation.ty,
+            selections: measures.selections,
             root_fields,
             has_variable_cost,
         })
     }
 
-    /// Checks what an operation costs with these variables.
+    /// Checks what an operation without fragments costs with these variables.
     ///
     /// # Errors
     /// QUERY_TOO_COMPLEX.
     pub fn check_cost(
         &self,
-        document: &ExecutableDocument,
-        name: &str,
+        operation: &OperationDefinition,
         variables: &Variables,
     ) -> Result<(), ApiError> {
-        let operation = document
-            .operations
-            .iter()
-            .find(|(known, _)| known.map_or("", |known| known.as_str()) == name);
-        let Some((_, operation)) = operation else {
-            return Ok(());
-        };
-        let operation = &operation.node;
-        let mut walk = Walk::new(self, document, operation, Some(variables));
+        let fragments = HashMap::new();
+        let mut walk = Walk::new(self, &fragments, operation, Some(variables));
         let measures = walk.selections(&operation.selection_set.node, root(operation.ty), None)?;
         match measures.cost.div_ceil(OBJECT) > self.limits.cost {
             true => Err(too_complex(COST, self.limits.cost as usize)),
@@ -307,7 +268,7 @@ impl Measures {
 
 struct Walk<'a> {
     analyst: &'a Analyst,
-    document: &'a ExecutableDocument,
+    fragments_of_document: &'a Fragments,
     operation: &'a OperationDefinition,
     variables: Option<&'a Variables>,
     has_variable_page: bool,
@@ -319,13 +280,13 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(
         analyst: &'a Analyst,
-        document: &'a ExecutableDocument,
+        fragments_of_document: &'a Fragments,
         operation: &'a OperationDefinition,
         variables: Option<&'a Variables>,
     ) -> Self {
         Self {
             analyst,
-            document,
+            fragments_of_document,
             operation,
             variables,
             has_variable_page: false,
@@ -367,13 +328,13 @@ impl<'a> Walk<'a> {
             Some(Some(measures)) => return Ok(*measures),
             Some(None) => {
                 return Err(invalid(
-                    format!("片段 {name} 包含了自身"),
-                    format!("The fragment {name} contains itself"),
+                    format!("片段 {name} 包含了自身。"),
+                    format!("The fragment \"{name}\" contains itself."),
                 ));
             }
             None => {}
         }
-        let Some(fragment) = self.document.fragments.get(name) else {
+        let Some(fragment) = self.fragments_of_document.get(name) else {
             // The validation will say so.
             return Ok(Measures::default());
         };
@@ -416,7 +377,7 @@ impl<'a> Walk<'a> {
             });
         }
         let analyst = self.analyst;
-        let shape = analyst.shape.field(parent, name);
+        let shape = analyst.index.field(parent, name);
         let size = match shape {
             Some(shape) if shape.is_paged => Some(self.page_size(field)),
             _ => None,
@@ -491,7 +452,7 @@ fn saturate(number: u64) -> u32 {
 
 /// Names of the root fields, at most one more than `limit`. The document has no fragment that contains itself.
 fn collect_root_fields(
-    document: &ExecutableDocument,
+    fragments: &Fragments,
     selections: &SelectionSet,
     limit: usize,
     found: &mut Vec<String>,
@@ -503,12 +464,12 @@ fn collect_root_fields(
         match &selection.node {
             Selection::Field(field) => found.push(field.node.name.node.to_string()),
             Selection::InlineFragment(fragment) => {
-                collect_root_fields(document, &fragment.node.selection_set.node, limit, found);
+                collect_root_fields(fragments, &fragment.node.selection_set.node, limit, found);
             }
             Selection::FragmentSpread(spread) => {
-                if let Some(fragment) = document.fragments.get(&spread.node.fragment_name.node) {
+                if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
                     let selections = &fragment.node.selection_set.node;
-                    collect_root_fields(document, selections, limit, found);
+                    collect_root_fields(fragments, selections, limit, found);
                 }
             }
         }

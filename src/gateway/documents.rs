@@ -1,51 +1,31 @@
-//! Documents on their way from text to something that may run: looked up, scanned, parsed, measured and kept.
+//! The documents that the server knows, by id, by hash and by text.
 //!
-//! A document that passed our checks is kept by its text, so that the next request with the same text pays for none of them.
-//! What is kept is bounded in bytes. The library validates at every execution: it looks at the variables, too.
+//! One that passed its checks is kept by its text, so that the next request with the same text pays for none of them. What is kept
+//! is bounded in bytes.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use async_graphql::parser::parse_query;
-use async_graphql::parser::types::ExecutableDocument;
-use async_graphql::{Request, Variables};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::gateway::complexity::{Analyst, Operation};
-use crate::gateway::counts::variable_uses;
+use crate::gateway::document::{Checks, Document};
 use crate::gateway::parameters::Parameters;
-use crate::gateway::precheck::scan_query;
-use crate::gateway::refusal::{excess, malformed, syntax_error, too_complex};
+use crate::gateway::refusal::malformed;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::platform::config::{DocumentPolicy, GraphqlConfig};
 use crate::platform::locale::Message;
-use crate::schema::validator;
 
 /// Memory for parsed documents, in bytes.
 const CACHE_BYTES: u64 = 16 << 20;
 /// Memory for the texts of persisted queries, in bytes.
 const PERSISTED_BYTES: u64 = 4 << 20;
-/// What a token takes once it is parsed, in bytes, roughly.
-const BYTES_PER_TOKEN: usize = 200;
-
-/// A document that passed our checks, but for those that need its variables.
-#[derive(Debug)]
-pub struct Document {
-    /// The parsed text.
-    pub parsed: ExecutableDocument,
-    /// Its operations.
-    pub operations: Vec<Operation>,
-    /// How often each variable stands in it.
-    pub variable_uses: HashMap<String, u32>,
-    weight: u32,
-}
 
 /// All documents that the server knows.
 pub struct Documents {
-    analyst: Analyst,
+    checks: Checks,
     policy: DocumentPolicy,
     known: Cache<String, Arc<Document>>,
     persisted: Cache<[u8; 32], Arc<str>>,
@@ -57,13 +37,13 @@ impl Documents {
     ///
     /// # Errors
     /// When the manifest cannot be read, or one of its documents would be refused.
-    pub async fn new(
-        analyst: Analyst,
+    pub fn new(
+        checks: Checks,
         config: &GraphqlConfig,
         own: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let mut this = Self {
-            analyst,
+            checks,
             policy: config.documents,
             known: Cache::builder()
                 .weigher(|text: &String, document: &Arc<Document>| {
@@ -79,7 +59,7 @@ impl Documents {
         };
         for (id, text) in own {
             // Limits can be so low that a page has to do without them; that is no reason not to serve the rest.
-            if let Err(error) = this.trust(vec![((*id).into(), (*text).into())]).await {
+            if let Err(error) = this.trust(vec![((*id).into(), (*text).into())]) {
                 tracing::warn!(%error, "A page of ours will not work: its queries are beyond the limits");
             }
         }
@@ -88,15 +68,14 @@ impl Documents {
                 .with_context(|| format!("graphql.trusted_documents: {}", path.display()))?;
             tracing::info!(documents = documents.len(), "Read the trusted documents");
             this.trust(documents)
-                .await
                 .with_context(|| format!("graphql.trusted_documents: {}", path.display()))?;
         }
         Ok(this)
     }
 
-    /// Measures documents.
-    pub fn analyst(&self) -> &Analyst {
-        &self.analyst
+    /// What documents are held to.
+    pub fn checks(&self) -> &Checks {
+        &self.checks
     }
 
     /// The document that a request names by id, by hash or by its text.
@@ -180,52 +159,17 @@ impl Documents {
         if let Some(document) = self.known.get(query) {
             return Ok(document);
         }
-        let document = Arc::new(self.check(query)?);
+        let document = Arc::new(self.checks.check(query)?);
         self.known.insert(query.to_owned(), Arc::clone(&document));
         Ok(document)
     }
 
-    fn check(&self, query: &str) -> Result<Document, ApiError> {
-        let limits = self.analyst.limits();
-        if query.len() > limits.query_bytes {
-            return Err(too_complex(
-                ("查询字节数", "bytes of a query"),
-                limits.query_bytes,
-            ));
-        }
-        let tokens = scan_query(query, limits.tokens, limits.nesting)
-            .map_err(|found| excess(found, limits))?;
-        let parsed = parse_query(query).map_err(|error| {
-            let Some(place) = error.positions().next().filter(|place| place.line > 0) else {
-                return ApiError::new(ErrorCode::GraphqlParseFailed);
-            };
-            syntax_error(place)
-        })?;
-        let operations = self.analyst.check(&parsed)?;
-        Ok(Document {
-            operations,
-            variable_uses: variable_uses(&parsed),
-            parsed,
-            weight: (tokens * BYTES_PER_TOKEN + query.len()) as u32,
-        })
-    }
-
-    async fn trust(&mut self, documents: Vec<(String, String)>) -> anyhow::Result<()> {
-        let validator = validator();
+    fn trust(&mut self, documents: Vec<(String, String)>) -> anyhow::Result<()> {
         for (id, query) in documents {
-            let document = match self.check(&query) {
+            let document = match self.checks.check(&query) {
                 Ok(document) => document,
                 Err(error) => bail!("{id}: {}", error.in_english()),
             };
-            for operation in &document.operations {
-                let mut request = Request::new("").variables(Variables::default());
-                request.operation_name = Some(operation.name.clone()).filter(|n| !n.is_empty());
-                request.set_parsed_query(document.parsed.clone());
-                let response = validator.execute(request).await;
-                if let Some(error) = response.errors.first() {
-                    bail!("{id}: {}", error.message);
-                }
-            }
             if self
                 .trusted
                 .insert(id.clone(), Arc::new(document))

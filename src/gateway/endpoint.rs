@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::futures_util::stream::BoxStream;
-use async_graphql::parser::parse_schema;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, Value};
 use futures_util::{FutureExt, StreamExt, stream};
@@ -14,13 +13,12 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::gateway::complexity::{Analyst, Operation};
-use crate::gateway::documents::{Document, Documents};
-use crate::gateway::null_defaults::NullDefaults;
+use crate::gateway::complexity::Operation;
+use crate::gateway::document::Checks;
+use crate::gateway::documents::Documents;
 use crate::gateway::parameters::Parameters;
 use crate::gateway::rate_limits::{Charges, RateLimits, sign_ins};
 use crate::gateway::refusal::{invalid, too_complex};
-use crate::gateway::schema_index::Shape;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode, cap_errors, code_of, finish};
 use crate::graphql::loader::BatchQueue;
@@ -45,7 +43,6 @@ struct Inner {
     identity: Arc<IdentityService>,
     documents: Documents,
     rates: Option<Arc<RateLimits>>,
-    nulls: NullDefaults,
     timeout: Duration,
     errors: ErrorLimits,
     max_reply_bytes: usize,
@@ -98,26 +95,18 @@ impl Endpoint {
     ///
     /// # Errors
     /// When a trusted document would be refused, or its manifest cannot be read.
-    pub async fn new(
+    pub fn new(
         schema: AppSchema,
         sources: Sources,
         identity: Arc<IdentityService>,
         own_documents: &[(&str, &str)],
         config: &Config,
     ) -> anyhow::Result<Self> {
-        let text = parse_schema(sdl())?;
         let graphql = &config.graphql;
-        let analyst = Analyst::new(
-            Shape::new(&text),
-            ESTIMATES,
-            graphql.limits,
-            graphql.pages,
-            graphql.introspection,
-        );
+        let checks = Checks::new(&sdl(), ESTIMATES, failure_prefix, graphql)?;
         Ok(Self(Arc::new(Inner {
-            documents: Documents::new(analyst, graphql, own_documents).await?,
+            documents: Documents::new(checks, graphql, own_documents)?,
             rates: RateLimits::new(&config.rate_limit),
-            nulls: NullDefaults::new(&text),
             schema,
             sources,
             identity,
@@ -206,49 +195,31 @@ impl Endpoint {
         let Inner {
             documents,
             introspection,
-            nulls,
             ..
         } = &*self.0;
         let document = documents.find(&parameters)?;
         // Clients that always send the field send it empty when there is no name.
         let name = parameters.operation_name.filter(|name| !name.is_empty());
-        let operation = chosen_operation(&document, name.as_deref())?;
-        if !introspection && operation.asks_for_schema() {
-            return Err(invalid(
-                "此服务器未开启内省",
-                "Introspection is off on this server",
-            ));
-        }
-        if operation.kind == OperationType::Subscription && allowance.transport == Transport::Http {
-            return Err(invalid(
-                "订阅须经 WebSocket（/graphql/ws）",
-                "Subscriptions run over WebSocket, at /graphql/ws",
-            ));
-        }
-        let mut variables = parameters.variables.unwrap_or_default();
-        let analyst = documents.analyst();
-        analyst.check_variables(operation, &document.variable_uses, &variables)?;
-        if operation.has_variable_cost {
-            analyst.check_cost(&document.parsed, &operation.name, &variables)?;
-        }
-        let charges = Charges::of(operation);
-        allowance.sign_ins = allowance
-            .sign_ins
-            .checked_sub(sign_ins(operation))
-            .ok_or_else(|| {
-                too_complex(
-                    (
-                        "每个请求的登录、注册、刷新、改密码、绑定微信或 GitHub、注销操作",
-                        "sign-in, password, WeChat or GitHub mutations in a request",
-                    ),
-                    1,
-                )
-            })?;
-        let mut parsed = document.parsed.clone();
-        nulls.apply(&mut parsed, &mut variables);
+        let chosen = document.find(name.as_deref()).ok_or_else(|| {
+            invalid(
+                "查询中没有 operationName 所指的操作，或有多个操作而未指定 operationName。",
+                "The query has no operation of that operationName, or several and no operationName.",
+            )
+        })?;
+        let operation = &chosen.operation;
+        let prefix = documents.checks().failure_prefix(operation);
+        let variables = parameters.variables.unwrap_or_default();
+        let checked = self.allows(operation, allowance).and_then(|()| {
+            documents
+                .checks()
+                .with_variables(&document, chosen, variables)
+        });
+        let (executable, variables) = match (checked, &prefix) {
+            (Err(error), Some(prefix)) => return Err(error.with_prefix(prefix.clone())),
+            (checked, _) => checked?,
+        };
         let mut request = Request::new("").variables(variables);
-        request.operation_name = name;
-        request.set_parsed_query(parsed);
+        request.set_parsed_query(executable);
         if !introspection {
             request = request.disable_introspection();
         }
@@ -256,10 +227,37 @@ impl Endpoint {
             request,
             operation: operation.kind,
             name: operation.name.clone(),
-            failure_prefix: failure_prefix(&operation.root_fields),
+            failure_prefix: prefix,
             deadline: allowance.deadline,
         };
-        Ok((charges, prepared))
+        Ok((Charges::of(operation), prepared))
+    }
+
+    /// Whether an operation of this kind may run here, and after those before it in the same request.
+    fn allows(&self, operation: &Operation, allowance: &mut Allowance) -> Result<(), ApiError> {
+        if !self.0.introspection && operation.asks_for_schema() {
+            return Err(invalid(
+                "此服务器未开启内省。",
+                "Introspection is off on this server.",
+            ));
+        }
+        if operation.kind == OperationType::Subscription && allowance.transport == Transport::Http {
+            return Err(invalid(
+                "订阅须经 WebSocket（/graphql/ws）。",
+                "Subscriptions run over WebSocket, at /graphql/ws.",
+            ));
+        }
+        let left = allowance.sign_ins.checked_sub(sign_ins(operation));
+        allowance.sign_ins = left.ok_or_else(|| {
+            too_complex(
+                (
+                    "每个请求的登录、注册、刷新、改密码、绑定微信或 GitHub、注销操作",
+                    "sign-in, password, WeChat or GitHub mutations in a request",
+                ),
+                1,
+            )
+        })?;
+        Ok(())
     }
 
     /// Executes a query or mutation. Every error of the reply has a code and a message in the caller's language; a panic is
@@ -422,22 +420,4 @@ pub(crate) fn weight(value: &Value) -> usize {
             .sum(),
         _ => 8,
     }
-}
-
-/// The operation that `name` asks for; without a name the only one.
-fn chosen_operation<'a>(
-    document: &'a Document,
-    name: Option<&str>,
-) -> Result<&'a Operation, ApiError> {
-    let found = match (document.operations.as_slice(), name) {
-        ([only], None) => Some(only),
-        (_, None) => None,
-        (all, Some(name)) => all.iter().find(|operation| operation.name == name),
-    };
-    found.ok_or_else(|| {
-        invalid(
-            "查询中没有 operationName 所指的操作，或有多个操作而未指定 operationName",
-            "The query has no operation of that operationName, or several and no operationName",
-        )
-    })
 }

@@ -1,203 +1,96 @@
-//! Null for an input field that has a default means the default, as if the field were absent.
+//! Literals as the executor takes them: null for an input field that has a default means that default, as if the field were
+//! absent, and ids are text.
 //!
-//! GraphQL itself refuses null for `status: TaskStatus! = TODO`. Clients that build their input from a form send null for
-//! what is empty, so such nulls are taken out before the request is validated. The schema keeps saying what it says.
+//! Clients that build their input from a form send null for what is empty. What a variable holds is known only when it runs, and
+//! null may mean a default in one place and clear a field in another; so each use is looked at for itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use async_graphql::parser::types::{
-    ExecutableDocument, OperationType, Selection, SelectionSet, ServiceDocument, TypeKind,
-    TypeSystemDefinition,
+    BaseType, DocumentOperations, ExecutableDocument, OperationDefinition, Selection, SelectionSet,
+    Type,
 };
-use async_graphql::{Name, Value as ConstValue, Variables};
-use async_graphql_value::Value;
+use async_graphql::{Name, Variables};
+use async_graphql_value::{ConstValue, Value};
 
-/// The root types; arguments with input objects stand nowhere else in this schema.
-const ROOTS: [(OperationType, &str); 2] = [
-    (OperationType::Query, "Query"),
-    (OperationType::Mutation, "Mutation"),
-];
+use crate::gateway::coercion::id_text;
+use crate::gateway::schema_index::{Input, SchemaIndex, root};
 
-/// Which input fields drop a null, and which input types the arguments of mutations have.
-#[derive(Debug, Default)]
-pub struct NullDefaults {
-    /// Input type -> field -> what is known of it.
-    inputs: HashMap<String, HashMap<String, InputField>>,
-    /// Root type -> field -> argument -> input type.
-    roots: HashMap<String, HashMap<String, HashMap<String, String>>>,
-}
-
-#[derive(Debug)]
-struct InputField {
-    drops_null: bool,
-    type_name: String,
-}
-
-impl NullDefaults {
-    /// Reads the schema once.
-    pub fn new(schema: &ServiceDocument) -> Self {
-        let mut this = Self::default();
-        for definition in &schema.definitions {
-            let TypeSystemDefinition::Type(definition) = definition else {
-                continue;
-            };
-            let name = definition.node.name.node.to_string();
-            match &definition.node.kind {
-                TypeKind::InputObject(input) => {
-                    let fields = input.fields.iter().map(|field| {
-                        let ty = &field.node.ty.node;
-                        let known = InputField {
-                            drops_null: field.node.default_value.is_some() && !ty.nullable,
-                            type_name: base_name(&ty.to_string()),
-                        };
-                        (field.node.name.node.to_string(), known)
-                    });
-                    this.inputs.insert(name, fields.collect());
-                }
-                TypeKind::Object(object) if ROOTS.iter().any(|(_, root)| *root == name) => {
-                    let fields = object
-                        .fields
-                        .iter()
-                        .map(|field| {
-                            let arguments = field.node.arguments.iter().map(|argument| {
-                                let ty = base_name(&argument.node.ty.node.to_string());
-                                (argument.node.name.node.to_string(), ty)
-                            });
-                            (field.node.name.node.to_string(), arguments.collect())
-                        })
-                        .collect();
-                    this.roots.insert(name, fields);
-                }
-                _ => {}
-            }
-        }
-        let with_defaults = this.types_with_defaults();
-        this.inputs.retain(|name, _| with_defaults.contains(name));
-        this
-    }
-
-    /// Input types that have such a field, themselves or further down.
-    fn types_with_defaults(&self) -> HashSet<String> {
-        let mut found = HashSet::new();
-        loop {
-            let before = found.len();
-            for (name, fields) in &self.inputs {
-                if fields
-                    .values()
-                    .any(|f| f.drops_null || found.contains(&f.type_name))
-                {
+/// Rewrites the literals of a valid document, and returns the variables that stand where null would mean a default.
+pub fn settle(document: &mut ExecutableDocument, index: &SchemaIndex) -> HashSet<Name> {
+    let mut found = HashSet::new();
+    let mut settle = |value: &mut Value, ty: &Type| {
+        let mut rewrite = Rewrite {
+            index,
+            removes: |value: &Value| match value {
+                Value::Variable(name) => {
                     found.insert(name.clone());
+                    false
                 }
-            }
-            if found.len() == before {
-                return found;
-            }
-        }
-    }
-
-    /// Takes the nulls out of the variables and of the literals in the arguments of the root fields of `document`.
-    pub fn apply(&self, document: &mut ExecutableDocument, variables: &mut Variables) {
-        for (_, operation) in document.operations.iter() {
-            for definition in &operation.node.variable_definitions {
-                let type_name = base_name(&definition.node.var_type.node.to_string());
-                if let Some(value) = variables.get_mut(&definition.node.name.node) {
-                    self.scrub_variable(&type_name, value);
-                }
-            }
-        }
-        for (operation, selections) in operations_mut(document) {
-            if let Some((_, root)) = ROOTS.iter().find(|(kind, _)| *kind == operation) {
-                self.scrub_selections(root, selections, variables);
-            }
-        }
-        for fragment in document.fragments.values_mut() {
-            let fragment = &mut fragment.node;
-            let root = fragment.type_condition.node.on.node.to_string();
-            self.scrub_selections(&root, &mut fragment.selection_set.node, variables);
-        }
-    }
-
-    fn scrub_selections(
-        &self,
-        root: &str,
-        selections: &mut SelectionSet,
-        variables: &mut Variables,
-    ) {
-        let Some(fields) = self.roots.get(root) else {
-            return;
+                value => *value == Value::Null,
+            },
         };
-        for selection in &mut selections.items {
-            match &mut selection.node {
-                Selection::Field(field) => {
-                    let Some(arguments) = fields.get(field.node.name.node.as_str()) else {
-                        continue;
-                    };
-                    for (name, value) in &mut field.node.arguments {
-                        if let Some(type_name) = arguments.get(name.node.as_str()) {
-                            self.scrub_literal(type_name, &mut value.node, variables);
-                        }
-                    }
-                }
-                Selection::InlineFragment(fragment) => {
-                    self.scrub_selections(root, &mut fragment.node.selection_set.node, variables);
-                }
-                Selection::FragmentSpread(_) => {}
-            }
-        }
-    }
+        rewrite.value(value, ty);
+    };
+    each_argument(document, index, &mut settle);
+    found
+}
 
-    fn scrub_variable(&self, type_name: &str, value: &mut ConstValue) {
-        let Some(fields) = self.inputs.get(type_name) else {
-            return;
+/// Takes variables that hold null out of the places where that means a default. `names` are those that [`settle`] found.
+pub fn apply(
+    operation: &mut OperationDefinition,
+    index: &SchemaIndex,
+    names: &HashSet<Name>,
+    variables: &Variables,
+) {
+    let is_null = |name: &Name| variables.get(name) == Some(&ConstValue::Null);
+    if !names.iter().any(is_null) {
+        return;
+    }
+    let set = &mut operation.selection_set.node;
+    selections(set, root(operation.ty), index, &mut |value, ty| {
+        let mut rewrite = Rewrite {
+            index,
+            removes: |value: &Value| matches!(value, Value::Variable(name) if is_null(name)),
         };
-        match value {
-            ConstValue::List(items) => {
-                items
-                    .iter_mut()
-                    .for_each(|item| self.scrub_variable(type_name, item));
+        rewrite.value(value, ty);
+    });
+}
+
+/// Walks through values in the places of their types.
+struct Rewrite<'a, F> {
+    index: &'a SchemaIndex,
+    /// Whether a value goes from a place where null would mean a default.
+    removes: F,
+}
+
+impl<F: FnMut(&Value) -> bool> Rewrite<'_, F> {
+    fn value(&mut self, value: &mut Value, ty: &Type) {
+        match (value, &ty.base) {
+            (Value::List(items), BaseType::List(inner)) => {
+                items.iter_mut().for_each(|item| self.value(item, inner));
             }
-            ConstValue::Object(object) => {
+            (value, BaseType::List(inner)) => self.value(value, inner),
+            (Value::Object(object), BaseType::Named(name)) => {
+                let Some(Input::Object { fields, .. }) = self.index.input(name) else {
+                    return;
+                };
                 object.retain(|name, value| {
-                    !(*value == ConstValue::Null && drops_null(fields, name))
+                    let field = fields.get(name.as_str());
+                    let means_default = field.is_some_and(|field| field.takes_null_for_default());
+                    !(means_default && (self.removes)(value))
                 });
                 for (name, value) in object.iter_mut() {
                     if let Some(field) = fields.get(name.as_str()) {
-                        self.scrub_variable(&field.type_name, value);
+                        self.value(value, &field.ty);
                     }
                 }
             }
-            _ => {}
-        }
-    }
-
-    /// A null in a variable is left in its place and the variable itself taken away, as if it had not been sent: without
-    /// any use the declaration of the variable would be an error.
-    fn scrub_literal(&self, type_name: &str, value: &mut Value, variables: &mut Variables) {
-        let Some(fields) = self.inputs.get(type_name) else {
-            return;
-        };
-        match value {
-            Value::List(items) => {
-                for item in items {
-                    self.scrub_literal(type_name, item, variables);
-                }
-            }
-            Value::Object(object) => {
-                object.retain(|name, value| {
-                    if !drops_null(fields, name) {
-                        return true;
-                    }
-                    if let Value::Variable(name) = value
-                        && variables.get(name) == Some(&ConstValue::Null)
-                    {
-                        variables.remove(name);
-                    }
-                    *value != Value::Null
-                });
-                for (name, value) in object.iter_mut() {
-                    if let Some(field) = fields.get(name.as_str()) {
-                        self.scrub_literal(&field.type_name, value, variables);
-                    }
+            (value, BaseType::Named(name)) if name == "ID" => {
+                if let Value::Number(number) = value
+                    && let Some(text) = id_text(number)
+                {
+                    *value = Value::String(text);
                 }
             }
             _ => {}
@@ -205,29 +98,61 @@ impl NullDefaults {
     }
 }
 
-fn drops_null(fields: &HashMap<String, InputField>, name: &Name) -> bool {
-    fields
-        .get(name.as_str())
-        .is_some_and(|field| field.drops_null)
-}
-
-/// `[GradeInput!]!` -> `GradeInput`
-fn base_name(type_text: &str) -> String {
-    type_text
-        .chars()
-        .filter(|c| !matches!(c, '[' | ']' | '!'))
-        .collect()
-}
-
-fn operations_mut(
+fn each_argument(
     document: &mut ExecutableDocument,
-) -> impl Iterator<Item = (OperationType, &mut SelectionSet)> {
-    use async_graphql::parser::types::DocumentOperations;
+    index: &SchemaIndex,
+    visit: &mut impl FnMut(&mut Value, &Type),
+) {
     let operations: Vec<_> = match &mut document.operations {
         DocumentOperations::Single(operation) => vec![operation],
         DocumentOperations::Multiple(operations) => operations.values_mut().collect(),
     };
-    operations
-        .into_iter()
-        .map(|operation| (operation.node.ty, &mut operation.node.selection_set.node))
+    for operation in operations {
+        let operation = &mut operation.node;
+        selections(
+            &mut operation.selection_set.node,
+            root(operation.ty),
+            index,
+            visit,
+        );
+    }
+    for fragment in document.fragments.values_mut() {
+        let fragment = &mut fragment.node;
+        let on = fragment.type_condition.node.on.node.clone();
+        selections(&mut fragment.selection_set.node, &on, index, visit);
+    }
+}
+
+fn selections(
+    set: &mut SelectionSet,
+    parent: &str,
+    index: &SchemaIndex,
+    visit: &mut impl FnMut(&mut Value, &Type),
+) {
+    for selection in &mut set.items {
+        match &mut selection.node {
+            Selection::Field(field) => {
+                let field = &mut field.node;
+                let Some(known) = index.field(parent, field.name.node.as_str()) else {
+                    continue;
+                };
+                for (name, value) in &mut field.arguments {
+                    if let Some(place) = known.arguments.get(name.node.as_str()) {
+                        visit(&mut value.node, &place.ty);
+                    }
+                }
+                let below = &mut field.selection_set.node;
+                selections(below, &known.type_name, index, visit);
+            }
+            Selection::InlineFragment(fragment) => {
+                let fragment = &mut fragment.node;
+                let on = match &fragment.type_condition {
+                    Some(condition) => condition.node.on.node.clone(),
+                    None => Name::new(parent),
+                };
+                selections(&mut fragment.selection_set.node, &on, index, visit);
+            }
+            Selection::FragmentSpread(_) => {}
+        }
+    }
 }

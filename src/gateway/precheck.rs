@@ -23,6 +23,9 @@ const LINES_PER_TOKEN: usize = 16;
 /// Bytes of a comment that count as a token.
 const COMMENT_BYTES_PER_TOKEN: usize = 32;
 
+/// U+FEFF, the byte order mark.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Counts the tokens and comments of a GraphQL document.
 ///
 /// # Errors
@@ -30,7 +33,6 @@ const COMMENT_BYTES_PER_TOKEN: usize = 32;
 pub fn scan_query(query: &str, max_tokens: usize, max_nesting: usize) -> Result<usize, Excess> {
     let mut tokens = 0;
     let mut depth = 0usize;
-    // Once a block string was found open to the end, so is every later one: looking again each time would be quadratic.
     let mut has_block_end = true;
     let mut rest = query.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
@@ -56,16 +58,9 @@ pub fn scan_query(query: &str, max_tokens: usize, max_nesting: usize) -> Result<
                 rest = tail;
             }
             b'"' => {
-                // The parser takes `"""` that is never closed for an empty string and the start of another, and so do we.
-                let block = tail.strip_prefix(b"\"\"").filter(|_| has_block_end);
-                let after_block = block.and_then(after_block_string);
-                has_block_end &= block.is_none() || after_block.is_some();
-                if let Some(after) = after_block {
-                    let lines = tail[..tail.len() - after.len()].iter();
-                    tokens +=
-                        lines.filter(|b| matches!(b, b'\n' | b'\r')).count() / LINES_PER_TOKEN;
-                }
-                rest = after_block.unwrap_or_else(|| after_string(tail));
+                rest = after_any_string(tail, &mut has_block_end);
+                let text = tail[..tail.len() - rest.len()].iter();
+                tokens += text.filter(|b| matches!(b, b'\n' | b'\r')).count() / LINES_PER_TOKEN;
             }
             b'.' => rest = tail.strip_prefix(b"..").unwrap_or(tail),
             _ if is_word(byte) => {
@@ -83,6 +78,90 @@ pub fn scan_query(query: &str, max_tokens: usize, max_nesting: usize) -> Result<
         }
     }
     Ok(tokens)
+}
+
+/// The document without what the parser stumbles over, blanked byte for byte so that places in the text stay what they are:
+/// commas, comments and byte order marks between tokens, and the descriptions of operations, fragments and variables.
+pub fn blanked(query: &str) -> String {
+    let mut text = Vec::with_capacity(query.len());
+    let mut has_block_end = true;
+    let mut depth = 0usize;
+    // Whether the brackets around are those of an operation's variables.
+    let mut are_variables = false;
+    let mut before = b' ';
+    let mut rest = query.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let ignored = ignored(rest);
+        let (kept, after) = match byte {
+            _ if ignored > 0 => (byte.is_ascii_whitespace(), &rest[ignored..]),
+            b'"' => {
+                let after = after_any_string(tail, &mut has_block_end);
+                let describes = match depth {
+                    0 => describes_definition(after),
+                    1 => are_variables && before != b'=' && describes_variable(after),
+                    _ => false,
+                };
+                (!describes, after)
+            }
+            b'(' | b'[' | b'{' => {
+                are_variables = if depth == 0 {
+                    byte == b'('
+                } else {
+                    are_variables
+                };
+                depth += 1;
+                (true, tail)
+            }
+            b')' | b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                (true, tail)
+            }
+            _ => (true, tail),
+        };
+        let length = rest.len() - after.len();
+        match kept {
+            true => text.extend_from_slice(&rest[..length]),
+            false => text.resize(text.len() + length, b' '),
+        }
+        if ignored == 0 {
+            before = byte;
+        }
+        rest = after;
+    }
+    // Whole characters were kept or replaced.
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Bytes of what GraphQL ignores at the start of a text: one white space, comma or byte order mark, or a comment.
+fn ignored(text: &[u8]) -> usize {
+    match text.first() {
+        Some(b' ' | b'\t' | b'\n' | b'\r' | b',') => 1,
+        Some(b'#') => text.len() - after_line(text).len(),
+        _ if text.starts_with(MARK) => MARK.len(),
+        _ => 0,
+    }
+}
+
+fn after_ignored(mut text: &[u8]) -> &[u8] {
+    loop {
+        match ignored(text) {
+            0 => return text,
+            length => text = &text[length..],
+        }
+    }
+}
+
+fn describes_definition(after: &[u8]) -> bool {
+    let text = after_ignored(after);
+    let length = text.iter().take_while(|b| is_word(**b)).count();
+    matches!(
+        &text[..length],
+        b"query" | b"mutation" | b"subscription" | b"fragment"
+    )
+}
+
+fn describes_variable(after: &[u8]) -> bool {
+    after_ignored(after).first() == Some(&b'$')
 }
 
 /// Counts the values of a JSON text.
@@ -113,6 +192,16 @@ pub fn scan_json(json: &[u8], max_values: usize, max_nesting: usize) -> Result<u
         }
     }
     Ok(values)
+}
+
+/// What follows a string or a block string whose first quote was taken off. `"""` that is never closed counts as an empty string
+/// and the start of another; once one was found open to the end, so is every later one: looking again each time would be
+/// quadratic.
+fn after_any_string<'a>(tail: &'a [u8], has_block_end: &mut bool) -> &'a [u8] {
+    let block = tail.strip_prefix(b"\"\"").filter(|_| *has_block_end);
+    let after_block = block.and_then(after_block_string);
+    *has_block_end &= block.is_none() || after_block.is_some();
+    after_block.unwrap_or_else(|| after_string(tail))
 }
 
 fn is_word(byte: u8) -> bool {
@@ -210,6 +299,37 @@ mod tests {
         }
         assert_eq!(scan_query("a b c", 2, 9), Err(Excess::Count));
         assert_eq!(scan_query(&"a".repeat(257), 9, 9), Err(Excess::NameLength));
+    }
+
+    #[test]
+    fn blanks_what_the_parser_stumbles_over() {
+        for (query, left) in [
+            (
+                "{a,b # {\"\n\u{feff}c(x: \"#,\", y: 1)}",
+                "{a b     \n   c(x: \"#,\"  y: 1)}",
+            ),
+            ("\"d\"query Q{a}", "   query Q{a}"),
+            (
+                "\"\"\"d\n\"\"\" # c\n fragment F on A{a}",
+                "            \n fragment F on A{a}",
+            ),
+            ("\"d\" {a}", "\"d\" {a}"),
+            ("\"d\" type A{a:B}", "\"d\" type A{a:B}"),
+            (
+                "query(\"d\" $a: A = \"x\" \"e\" $b: B) {c(d: [\"x\" $a])}",
+                "query(    $a: A = \"x\"     $b: B) {c(d: [\"x\" $a])}",
+            ),
+            (
+                "query($a: A=\"x\" $b: B) {c}",
+                "query($a: A=\"x\" $b: B) {c}",
+            ),
+            (
+                "query Q($a: A @d(x: \"y\") $b: B)",
+                "query Q($a: A @d(x: \"y\") $b: B)",
+            ),
+        ] {
+            assert_eq!(blanked(query), left, "{query}");
+        }
     }
 
     #[test]

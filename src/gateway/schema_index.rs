@@ -1,4 +1,4 @@
-//! The schema as the checks of a document need it: which fields are objects, lists and pages, and what their arguments take.
+//! The schema as the checks of a document need it: which fields are objects, lists and pages, and what inputs take.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,17 +7,20 @@ use async_graphql::parser::types::{
     TypeSystemDefinition,
 };
 
-/// Fields by type.
+/// Types by name.
 #[derive(Debug, Default)]
-pub struct Shape {
-    outputs: HashMap<String, HashMap<String, FieldShape>>,
-    inputs: HashMap<String, HashMap<String, InputShape>>,
-    enums: HashSet<String>,
+pub struct SchemaIndex {
+    outputs: HashMap<String, HashMap<String, OutputField>>,
+    inputs: HashMap<String, Input>,
+    /// Interfaces and unions.
+    abstracts: HashSet<String>,
+    /// Which interfaces an object implements, and which unions it belongs to.
+    supertypes: HashSet<(String, String)>,
 }
 
-/// What a field gives.
+/// What a field of an object gives.
 #[derive(Debug)]
-pub struct FieldShape {
+pub struct OutputField {
     /// Name of its type without brackets.
     pub type_name: String,
     /// Whether it is a list of objects.
@@ -25,19 +28,42 @@ pub struct FieldShape {
     /// Whether `first` or `last` say how long the list below it is.
     pub is_paged: bool,
     /// What it takes.
-    pub arguments: HashMap<String, InputShape>,
+    pub arguments: HashMap<String, InputField>,
 }
 
 /// What an argument or an input field takes.
 #[derive(Debug)]
-pub struct InputShape {
+pub struct InputField {
     /// Its type.
     pub ty: Type,
     /// Whether it may be left out although its type is not nullable.
     pub has_default: bool,
 }
 
-impl From<&InputValueDefinition> for InputShape {
+impl InputField {
+    /// Whether null stands for the default (the contract's rule for input fields).
+    pub fn takes_null_for_default(&self) -> bool {
+        self.has_default && !self.ty.nullable
+    }
+}
+
+/// What values of a type look like.
+#[derive(Debug)]
+pub enum Input {
+    /// A scalar of the schema's own, or one that GraphQL has.
+    Scalar,
+    /// One of these names.
+    Enum(HashSet<String>),
+    /// An object.
+    Object {
+        /// Its fields.
+        fields: HashMap<String, InputField>,
+        /// Whether exactly one of them must be given.
+        is_one_of: bool,
+    },
+}
+
+impl From<&InputValueDefinition> for InputField {
     fn from(definition: &InputValueDefinition) -> Self {
         Self {
             ty: definition.ty.node.clone(),
@@ -46,77 +72,103 @@ impl From<&InputValueDefinition> for InputShape {
     }
 }
 
-impl Shape {
+impl SchemaIndex {
     /// Reads the schema once.
     pub fn new(schema: &ServiceDocument) -> Self {
         let mut this = Self::default();
-        let mut leaves: HashSet<String> = ["Int", "Float", "String", "Boolean", "ID"]
-            .map(str::to_owned)
-            .into();
+        for name in ["Int", "Float", "String", "Boolean", "ID"] {
+            this.inputs.insert(name.to_owned(), Input::Scalar);
+        }
         for definition in &schema.definitions {
             let TypeSystemDefinition::Type(definition) = definition else {
                 continue;
             };
-            let name = definition.node.name.node.to_string();
-            let fields = match &definition.node.kind {
-                TypeKind::Object(object) => &object.fields,
-                TypeKind::Interface(interface) => &interface.fields,
+            let definition = &definition.node;
+            let name = definition.name.node.to_string();
+            let fields = match &definition.kind {
+                TypeKind::Object(object) => {
+                    let interfaces = object.implements.iter();
+                    this.supertypes.extend(
+                        interfaces.map(|interface| (name.clone(), interface.node.to_string())),
+                    );
+                    &object.fields
+                }
+                TypeKind::Interface(interface) => {
+                    this.abstracts.insert(name.clone());
+                    &interface.fields
+                }
                 TypeKind::InputObject(input) => {
-                    let fields = input.fields.iter().map(|field| &field.node);
-                    this.inputs.insert(name, fields.map(named_input).collect());
+                    let fields = input.fields.iter().map(|field| named(&field.node));
+                    let mut directives = definition.directives.iter();
+                    let input = Input::Object {
+                        fields: fields.collect(),
+                        is_one_of: directives.any(|d| d.node.name.node == "oneOf"),
+                    };
+                    this.inputs.insert(name, input);
                     continue;
                 }
-                TypeKind::Enum(_) => {
-                    this.enums.insert(name.clone());
-                    leaves.insert(name);
+                TypeKind::Enum(values) => {
+                    let values = values.values.iter();
+                    let values = values.map(|value| value.node.value.node.to_string());
+                    this.inputs.insert(name, Input::Enum(values.collect()));
                     continue;
                 }
                 TypeKind::Scalar => {
-                    leaves.insert(name);
+                    this.inputs.insert(name, Input::Scalar);
                     continue;
                 }
-                TypeKind::Union(_) => continue,
+                TypeKind::Union(union) => {
+                    let members = union.members.iter();
+                    this.supertypes
+                        .extend(members.map(|member| (member.node.to_string(), name.clone())));
+                    this.abstracts.insert(name);
+                    continue;
+                }
             };
             let fields = fields
                 .iter()
-                .map(|field| (field.node.name.node.to_string(), shape_of(&field.node)));
+                .map(|field| (field.node.name.node.to_string(), output(&field.node)));
             this.outputs.insert(name, fields.collect());
         }
+        let leaves = &this.inputs;
         for field in this.outputs.values_mut().flat_map(HashMap::values_mut) {
-            field.is_list &= !leaves.contains(&field.type_name);
+            field.is_list &= !leaves.contains_key(&field.type_name);
         }
         this
     }
 
     /// The field of this name; `None` when there is none, or only in the introspection.
-    pub fn field(&self, type_name: &str, field: &str) -> Option<&FieldShape> {
+    pub fn field(&self, type_name: &str, field: &str) -> Option<&OutputField> {
         self.outputs.get(type_name)?.get(field)
     }
 
-    /// Whether there is an object or interface of this name.
-    pub fn has_type(&self, name: &str) -> bool {
-        self.outputs.contains_key(name)
+    /// Whether the type is an interface or a union.
+    pub fn is_abstract(&self, type_name: &str) -> bool {
+        self.abstracts.contains(type_name)
     }
 
-    /// The fields of an input type.
-    pub fn input(&self, type_name: &str) -> Option<&HashMap<String, InputShape>> {
+    /// Whether every object of the type `object` is one of the type `other`.
+    pub fn is_a(&self, object: &str, other: &str) -> bool {
+        object == other
+            || self
+                .supertypes
+                .contains(&(object.to_owned(), other.to_owned()))
+    }
+
+    /// The input type of this name.
+    pub fn input(&self, type_name: &str) -> Option<&Input> {
         self.inputs.get(type_name)
-    }
-
-    /// Whether the type is an enum.
-    pub fn is_enum(&self, type_name: &str) -> bool {
-        self.enums.contains(type_name)
     }
 }
 
-fn named_input(definition: &InputValueDefinition) -> (String, InputShape) {
+fn named(definition: &InputValueDefinition) -> (String, InputField) {
     (definition.name.node.to_string(), definition.into())
 }
 
-fn shape_of(field: &FieldDefinition) -> FieldShape {
+fn output(field: &FieldDefinition) -> OutputField {
     let type_text = field.ty.node.to_string();
     let arguments = field.arguments.iter().map(|argument| &argument.node);
-    FieldShape {
+    OutputField {
         is_list: type_text.starts_with('['),
         type_name: type_text
             .chars()
@@ -125,7 +177,7 @@ fn shape_of(field: &FieldDefinition) -> FieldShape {
         is_paged: arguments
             .clone()
             .any(|argument| matches!(argument.name.node.as_str(), "first" | "last")),
-        arguments: arguments.map(named_input).collect(),
+        arguments: arguments.map(named).collect(),
     }
 }
 

@@ -10,7 +10,8 @@ use crate::platform::clock::Timestamp;
 pub struct DateTime(pub Timestamp);
 
 impl DateTime {
-    fn from_text(text: &str) -> Option<Self> {
+    /// Reads RFC 3339 text.
+    pub fn parse_text(text: &str) -> Option<Self> {
         let time = Timestamp::from(chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc());
         // The range that every database here can store.
         (1000..=9999)
@@ -30,14 +31,14 @@ impl DateTime {
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::String(text) => Self::from_text(text)
+            Value::String(text) => Self::parse_text(text)
                 .ok_or_else(|| InputValueError::custom("expected an RFC 3339 date and time")),
             _ => Err(InputValueError::expected_type(value)),
         }
     }
 
     fn is_valid(value: &Value) -> bool {
-        matches!(value, Value::String(text) if Self::from_text(text).is_some())
+        matches!(value, Value::String(text) if Self::parse_text(text).is_some())
     }
 
     fn to_value(&self) -> Value {
@@ -62,7 +63,7 @@ mod tests {
             ("2026-11-21T16:30:00.1239+08:00", "2026-11-21T08:30:00.123Z"),
             ("1999-12-31T23:59:60Z", "2000-01-01T00:00:00.000Z"),
         ] {
-            let time = DateTime::from_text(input).unwrap();
+            let time = DateTime::parse_text(input).unwrap();
             assert_eq!(time.to_value(), Value::String(output.to_owned()));
         }
     }
@@ -78,7 +79,7 @@ mod tests {
             "9999-12-31T23:59:60Z",
             "1000-01-01T00:00:00+00:01",
         ] {
-            assert_eq!(DateTime::from_text(text), None, "{text}");
+            assert_eq!(DateTime::parse_text(text), None, "{text}");
         }
     }
 }

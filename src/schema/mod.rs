@@ -5,10 +5,9 @@ mod node;
 
 use std::sync::Arc;
 
-use async_graphql::async_trait::async_trait;
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
 use async_graphql::{
-    MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
+    MergedObject, MergedSubscription, Request, SDLExportOptions, Schema, SchemaBuilder,
+    ValidationMode,
 };
 
 use crate::github::graphql::GithubQuery;
@@ -113,6 +112,8 @@ pub fn build(services: Services) -> AppSchema {
         .data(services.notifications)
         .data(services.github)
         .data(Arc::new(services.pages))
+        // The gateway has validated what comes here.
+        .validation_mode(ValidationMode::Fast)
         .finish()
 }
 
@@ -158,31 +159,6 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     .register_output_type::<node::Node>()
     .limit_recursive_depth(MAX_RECURSION)
     .disable_suggestions()
-}
-
-/// A schema that validates documents and executes none.
-pub fn validator() -> AppSchema {
-    builder().extension(ValidateOnly).finish()
-}
-
-struct ValidateOnly;
-
-impl ExtensionFactory for ValidateOnly {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait]
-impl Extension for ValidateOnly {
-    async fn execute(
-        &self,
-        _: &ExtensionContext<'_>,
-        _: Option<&str>,
-        _: NextExecute<'_>,
-    ) -> Response {
-        Response::default()
-    }
 }
 
 /// The schema in SDL, the same text every time.

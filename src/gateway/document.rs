@@ -1,0 +1,242 @@
+//! A document on its way from text to something that may run: scanned, parsed, measured and validated.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_graphql::parser::parse_schema;
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
+};
+use async_graphql::{Name, Positioned, Variables};
+
+use crate::gateway::coercion::Coercion;
+use crate::gateway::complexity::{Analyst, Operation};
+use crate::gateway::counts::variable_uses;
+use crate::gateway::merging::{Fragments, has_variable_condition, merged};
+use crate::gateway::null_defaults;
+use crate::gateway::places::Places;
+use crate::gateway::precheck::{blanked, scan_query};
+use crate::gateway::refusal::{excess, too_complex};
+use crate::gateway::schema_index::SchemaIndex;
+use crate::gateway::subscriptions;
+use crate::gateway::syntax::{convert, parse};
+use crate::gateway::validation::Validator;
+use crate::graphql::error::ApiError;
+use crate::graphql::estimates::Estimates;
+use crate::platform::config::{DocumentLimits, GraphqlConfig};
+use crate::platform::locale::Message;
+
+/// What a token takes once it is parsed, in bytes, roughly.
+const BYTES_PER_TOKEN: usize = 200;
+/// What a field takes once fragments are put in their places, in bytes, roughly.
+const BYTES_PER_SELECTION: usize = 400;
+
+/// A document that passed every check but those that need its variables.
+#[derive(Debug)]
+pub struct Document {
+    operations: Vec<Checked>,
+    /// Bytes that it takes, roughly.
+    pub weight: u32,
+    /// What operations with variable conditions need to be merged.
+    fragments: Fragments,
+    /// Variables in places where null means a default.
+    default_variables: HashSet<Name>,
+}
+
+/// An operation of a document.
+#[derive(Debug)]
+pub struct Checked {
+    /// What is known of it.
+    pub operation: Operation,
+    definition: Positioned<OperationDefinition>,
+    /// Whether what it selects depends on its variables, so that it is merged when they are known.
+    is_conditional: bool,
+    /// How often each variable stands in it.
+    variable_uses: HashMap<String, u32>,
+}
+
+impl Document {
+    /// The operation that `name` asks for; without a name the only one.
+    pub fn find(&self, name: Option<&str>) -> Option<&Checked> {
+        match (self.operations.as_slice(), name) {
+            ([only], None) => Some(only),
+            (_, None) => None,
+            (all, Some(name)) => all.iter().find(|one| one.operation.name == name),
+        }
+    }
+}
+
+/// What stands before the message of an error that keeps an operation with these root fields from being executed.
+pub type FailurePrefix = fn(&[String]) -> Option<Message>;
+
+/// What documents are held to.
+#[derive(Debug)]
+pub struct Checks {
+    index: Arc<SchemaIndex>,
+    analyst: Analyst,
+    validator: Validator,
+    failure_prefix: FailurePrefix,
+    /// Whether messages may name parts of the schema.
+    explains: bool,
+}
+
+impl Checks {
+    /// Checks against a schema in SDL.
+    ///
+    /// # Errors
+    /// When the schema is not valid.
+    pub fn new(
+        sdl: &str,
+        estimates: Estimates,
+        failure_prefix: FailurePrefix,
+        config: &GraphqlConfig,
+    ) -> anyhow::Result<Self> {
+        let index = Arc::new(SchemaIndex::new(&parse_schema(sdl)?));
+        Ok(Self {
+            analyst: Analyst::new(Arc::clone(&index), estimates, config.limits, config.pages),
+            validator: Validator::new(sdl, config.introspection)?,
+            index,
+            failure_prefix,
+            explains: config.introspection,
+        })
+    }
+
+    /// The limits of documents.
+    pub fn limits(&self) -> &DocumentLimits {
+        self.analyst.limits()
+    }
+
+    /// Stands before the message of an error that keeps these operations from being executed.
+    pub fn failure_prefix(&self, operation: &Operation) -> Option<Message> {
+        match operation.kind {
+            OperationType::Mutation => (self.failure_prefix)(&operation.root_fields),
+            _ => None,
+        }
+    }
+
+    /// Checks a document.
+    ///
+    /// # Errors
+    /// GRAPHQL_PARSE_FAILED, QUERY_TOO_COMPLEX, GRAPHQL_VALIDATION_FAILED.
+    pub fn check(&self, query: &str) -> Result<Document, ApiError> {
+        let limits = self.analyst.limits();
+        if query.len() > limits.query_bytes {
+            return Err(too_complex(
+                ("查询字节数", "bytes of a query"),
+                limits.query_bytes,
+            ));
+        }
+        let tokens = scan_query(query, limits.tokens, limits.nesting)
+            .map_err(|found| excess(found, limits))?;
+        let places = Places::new(query);
+        let syntax = parse(blanked(query), &places, limits.nesting)?;
+        let mut parsed = convert(&syntax, &places)?;
+        let operations = self.analyst.check(&parsed)?;
+        let validated = self
+            .validator
+            .check(&syntax, &parsed, &self.index, &places)
+            .and_then(|()| subscriptions::check(&parsed));
+        if let Err(error) = validated {
+            let prefix = operations.iter().find_map(|one| self.failure_prefix(one));
+            return Err(match prefix {
+                Some(prefix) => error.with_prefix(prefix),
+                None => error,
+            });
+        }
+        let selections = operations.iter().map(|one| one.selections as usize);
+        let selections: usize = selections.sum();
+        let weight = tokens * BYTES_PER_TOKEN + selections * BYTES_PER_SELECTION + query.len();
+        let default_variables = null_defaults::settle(&mut parsed, &self.index);
+        let fragments = std::mem::take(&mut parsed.fragments);
+        let operations = operations.into_iter().filter_map(|operation| {
+            let definition = definition(&parsed, &operation.name)?;
+            Some(self.checked(operation, definition, &fragments))
+        });
+        Ok(Document {
+            operations: operations.collect(),
+            weight: u32::try_from(weight).unwrap_or(u32::MAX),
+            default_variables,
+            fragments,
+        })
+    }
+
+    fn checked(
+        &self,
+        operation: Operation,
+        definition: &Positioned<OperationDefinition>,
+        fragments: &Fragments,
+    ) -> Checked {
+        let set = &definition.node.selection_set.node;
+        let is_conditional = has_variable_condition(set, fragments);
+        let definition = match is_conditional {
+            true => definition.clone(),
+            false => {
+                let none = Variables::default();
+                let merged = merged(&definition.node, fragments, &self.index, &none);
+                Positioned::new(merged, definition.pos)
+            }
+        };
+        let expanded = match is_conditional {
+            true => fragments.clone(),
+            false => Fragments::new(),
+        };
+        let variable_uses = variable_uses(&only(definition.clone(), expanded));
+        Checked {
+            operation,
+            definition,
+            is_conditional,
+            variable_uses,
+        }
+    }
+
+    /// An operation of a document with the values of its variables, as the executor takes them.
+    ///
+    /// # Errors
+    /// GRAPHQL_VALIDATION_FAILED for a value that does not have the type of its variable, QUERY_TOO_COMPLEX.
+    pub fn with_variables(
+        &self,
+        document: &Document,
+        chosen: &Checked,
+        given: Variables,
+    ) -> Result<(ExecutableDocument, Variables), ApiError> {
+        self.analyst
+            .check_variables(&chosen.variable_uses, &given)?;
+        let mut definition = chosen.definition.clone();
+        if definition.node.variable_definitions.is_empty() {
+            return Ok((only(definition, Fragments::new()), Variables::default()));
+        }
+        let coercion = Coercion {
+            index: &self.index,
+            explains: self.explains,
+        };
+        let variables = coercion.variables(&definition.node, given)?;
+        if chosen.is_conditional {
+            let fragments = &document.fragments;
+            definition.node = merged(&definition.node, fragments, &self.index, &variables);
+        }
+        if chosen.operation.has_variable_cost {
+            self.analyst.check_cost(&definition.node, &variables)?;
+        }
+        let names = &document.default_variables;
+        null_defaults::apply(&mut definition.node, &self.index, names, &variables);
+        Ok((only(definition, Fragments::new()), variables))
+    }
+}
+
+fn definition<'a>(
+    document: &'a ExecutableDocument,
+    name: &str,
+) -> Option<&'a Positioned<OperationDefinition>> {
+    match &document.operations {
+        DocumentOperations::Single(only) => Some(only),
+        DocumentOperations::Multiple(all) => all.get(name),
+    }
+}
+
+/// A document of one operation. The executor needs no name to find it.
+fn only(operation: Positioned<OperationDefinition>, fragments: Fragments) -> ExecutableDocument {
+    ExecutableDocument {
+        operations: DocumentOperations::Single(operation),
+        fragments,
+    }
+}
