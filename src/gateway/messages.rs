@@ -76,5 +76,10 @@ pub fn explain(kind: &str, sent: &str, exact: Option<String>) -> Message {
         _ => ("查询有误", "The query is not valid."),
     };
     let fill = |text: &str| text.replace("{}", sent);
-    Message::new(fill(zh), exact.unwrap_or_else(|| fill(en)))
+    // Some of the exact sentences lack their full stop.
+    let exact = exact.map(|text| match text.ends_with(['.', '?']) {
+        true => text,
+        false => text + ".",
+    });
+    Message::new(format!("{}。", fill(zh)), exact.unwrap_or_else(|| fill(en)))
 }

@@ -17,5 +17,6 @@ pub mod refusal;
 pub mod rules;
 pub mod schema_index;
 pub mod subscriptions;
+pub mod surrogates;
 pub mod syntax;
 pub mod validation;

@@ -10,6 +10,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::gateway::precheck::{Excess, scan_json};
 use crate::gateway::refusal::{malformed, too_complex};
+use crate::gateway::surrogates::lone_surrogate;
 use crate::graphql::error::ApiError;
 use crate::platform::config::DocumentLimits;
 
@@ -109,13 +110,24 @@ impl Operations {
         limits: &DocumentLimits,
         max_batch: usize,
     ) -> Result<Self, ApiError> {
+        let body = match std::str::from_utf8(body) {
+            Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes(),
+            Err(_) => {
+                return Err(malformed(
+                    "请求体不是有效的 UTF-8 文本",
+                    "the body is not valid UTF-8",
+                ));
+            }
+        };
         scan(body, limits)?;
         let explain = |error: serde_json::Error| match error.classify() {
             serde_json::error::Category::Data => malformed(
                 "请求体应为含 query、operationName、variables 的 JSON 对象，或其数组",
                 "the body must be a JSON object with query, operationName and variables, or an array of such",
             ),
-            _ => malformed("请求体不是有效的 JSON", "the body is not valid JSON"),
+            _ => lone_surrogate(body).unwrap_or_else(|| {
+                malformed("请求体不是有效的 JSON", "the body is not valid JSON")
+            }),
         };
         if body.trim_ascii_start().first() != Some(&b'[') {
             let Object(parameters) = serde_json::from_slice(body).map_err(explain)?;
@@ -201,11 +213,17 @@ fn object<T: DeserializeOwned>(
     json: &str,
     limits: &DocumentLimits,
 ) -> Result<Option<T>, ApiError> {
+    // A parameter that is empty is one that is absent.
+    if json.trim().is_empty() {
+        return Ok(None);
+    }
     scan(json.as_bytes(), limits)?;
     serde_json::from_str(json).map_err(|_| {
-        malformed(
-            format!("{name} 参数应为 JSON 对象"),
-            format!("the parameter {name} must be a JSON object"),
-        )
+        lone_surrogate(json.as_bytes()).unwrap_or_else(|| {
+            malformed(
+                format!("{name} 参数应为 JSON 对象"),
+                format!("the parameter {name} must be a JSON object"),
+            )
+        })
     })
 }

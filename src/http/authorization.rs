@@ -26,12 +26,17 @@ pub(crate) fn challenge(request: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// The `Authorization` header. Several of them, or one that is no text, count as a token that is not ours.
+/// Stands for a header that cannot be a token of ours.
+pub(crate) const NO_TOKEN_OF_OURS: &str = "?";
+
+/// The `Authorization` header; `None` without credentials, as clients without a token send it. Several of them, or one that is no
+/// text, count as a token that is not ours.
 pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next()?;
-    match values.next() {
-        None => Some(value.to_str().unwrap_or_default()),
-        Some(_) => Some(""),
-    }
+    let text = match values.next() {
+        None => value.to_str().unwrap_or(NO_TOKEN_OF_OURS),
+        Some(_) => NO_TOKEN_OF_OURS,
+    };
+    Some(text.trim()).filter(|text| !text.is_empty())
 }

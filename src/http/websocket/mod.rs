@@ -34,9 +34,10 @@ pub use self::sockets::Sockets;
 use crate::gateway::endpoint::Transport;
 use crate::gateway::parameters::{Object, Parameters, scan};
 use crate::gateway::refusal::malformed;
+use crate::gateway::surrogates::lone_surrogate;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::http::authorization::{authorization, unauthorized};
+use crate::http::authorization::{NO_TOKEN_OF_OURS, authorization, unauthorized};
 use crate::http::client_address::ClientAddress;
 use crate::http::headers::{locale, text, wechat_app_id};
 use crate::http::reply::{Refusal, is_request_error, to_json};
@@ -308,7 +309,8 @@ impl Session {
                 .map(|(_, value)| value)
                 .filter(|value| !value.is_null());
             if let Some(token) = token {
-                self.token = Some(token.as_str().unwrap_or_default().to_owned());
+                let token = token.as_str().unwrap_or(NO_TOKEN_OF_OURS).trim();
+                self.token = Some(token.to_owned()).filter(|token| !token.is_empty());
             }
         }
         self.deadline = None;
@@ -354,8 +356,16 @@ impl Session {
             self.protocol.finish(&id);
             return self.refuse(&id, error).await;
         }
-        let Object(parameters): Object<Parameters> =
-            serde_json::from_str(payload.get()).map_err(|_| bad())?;
+        let Object(parameters): Object<Parameters> = match serde_json::from_str(payload.get()) {
+            Ok(parameters) => parameters,
+            Err(_) => match lone_surrogate(payload.get().as_bytes()) {
+                Some(error) => {
+                    self.protocol.finish(&id);
+                    return self.refuse(&id, error).await;
+                }
+                None => return Err(bad()),
+            },
+        };
         if parameters.is_empty() && parameters.query.is_none() {
             return Err(bad());
         }
