@@ -1,6 +1,7 @@
 //! What is wrong with an input, field by field: the facts behind BAD_USER_INPUT.
 
 use crate::platform::locale::Message;
+use crate::platform::text::is_blank;
 
 /// The rule that a value broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl Faults {
     }
 
     /// One line of text: trimmed, without control characters, of `min..=max` characters (code points).
-    /// With `min` above 0 an empty text is [`Rule::Required`].
+    /// With `min` above 0 a text that shows nothing is [`Rule::Required`].
     pub fn line(&mut self, path: &[&str], text: &str, min: usize, max: usize) -> String {
         let text = text.trim();
         if text.chars().any(|c| c.is_control() || turns_text(c)) {
@@ -113,12 +114,11 @@ impl Faults {
                 },
             );
         }
-        let is_blank = text.chars().all(|c| c.is_whitespace() || is_invisible(c));
-        self.length(path, if is_blank { "" } else { text }, min, max);
+        self.length(path, if is_blank(text) { "" } else { text }, min, max);
         text.to_owned()
     }
 
-    /// Text of several lines: trimmed, of at most `max` characters; `None` when empty.
+    /// Text of several lines: trimmed, of at most `max` characters; `None` when it shows nothing.
     pub fn block(&mut self, path: &[&str], text: &str, max: usize) -> Option<String> {
         let text = text.trim();
         // PostgreSQL cannot store U+0000, and the other control characters only ever hide something.
@@ -133,8 +133,11 @@ impl Faults {
                 },
             );
         }
+        if is_blank(text) {
+            return None;
+        }
         self.length(path, text, 0, max);
-        (!text.is_empty()).then(|| text.to_owned())
+        Some(text.to_owned())
     }
 
     fn length(&mut self, path: &[&str], text: &str, min: usize, max: usize) {
@@ -152,12 +155,6 @@ impl Faults {
 /// Characters that change the direction of what follows, and so can make one name look like another.
 fn turns_text(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Characters that show nothing by themselves. Within a text they have their uses, as in emoji.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-        | '\u{2060}'..='\u{2064}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
 }
 
 #[cfg(test)]
@@ -204,10 +201,11 @@ mod tests {
     #[test]
     fn what_shows_nothing_is_nothing() {
         let mut faults = Faults::under(&[]);
-        faults.line(&["name"], "\u{200b}\u{ad} \u{fe0f}", 1, 9);
+        faults.line(&["name"], "\u{200b}\u{2800} \u{fe0f}", 1, 9);
         assert_eq!(rules(faults), [Rule::Required]);
         let mut faults = Faults::under(&[]);
         faults.line(&["name"], "👩\u{200d}👩\u{200d}👧", 1, 9);
+        assert_eq!(faults.block(&["notes"], "\u{2800}\n\u{e0020}", 1), None);
         assert!(faults.is_empty());
     }
 }

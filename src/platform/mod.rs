@@ -6,12 +6,12 @@ pub mod config;
 pub mod db;
 pub mod digest;
 pub mod fault;
-
 pub mod http_client;
 pub mod id;
 pub mod locale;
 pub mod patch;
 pub mod task;
 pub mod telemetry;
+pub mod text;
 pub mod viewer;
 pub mod worker;

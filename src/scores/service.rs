@@ -18,6 +18,7 @@ use crate::platform::digest::content_digest;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::id::{new_id, parse_id};
 use crate::platform::locale::Message;
+use crate::platform::text::is_blank;
 use crate::platform::viewer::Viewer;
 use crate::scores::error::ScoreError;
 use crate::scores::event::{ScoreEvents, Submitted};
@@ -390,14 +391,9 @@ fn normalise(mut new: NewScore) -> NewScore {
             .comment
             .take()
             .map(|comment| comment.trim().to_owned())
-            .filter(|comment| !comment.chars().all(is_invisible));
+            .filter(|comment| !is_blank(comment));
     }
     new
-}
-
-/// Whether a character takes no place: a comment of such alone says nothing.
-fn is_invisible(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 /// The same for the same content in whatever order the grades came.

@@ -15,6 +15,7 @@ use crate::platform::config::PageLimits;
 use crate::platform::digest::sha256_hex;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::locale::Message;
+use crate::platform::text::is_blank;
 
 /// Longest query, in characters; GitHub takes no more.
 const MAX_QUERY: usize = 256;
@@ -73,7 +74,7 @@ impl RepositoryConnection {
     ) -> Result<Self, ApiError> {
         let query = query.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut faults = Faults::under(&[]);
-        if query.is_empty() {
+        if is_blank(&query) {
             faults.add(&["query"], Rule::Required);
         } else if query.chars().count() > MAX_QUERY {
             faults.add(&["query"], Rule::TooLong { max: MAX_QUERY });

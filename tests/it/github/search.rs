@@ -93,6 +93,7 @@ once! {
         for (variables, fault) in [
             (json!({"query": ""}), "query REQUIRED"),
             (json!({"query": " \t\n"}), "query REQUIRED"),
+            (json!({"query": "\u{2800} \u{200b}"}), "query REQUIRED"),
             (json!({"query": "字".repeat(257)}), "query TOO_LONG"),
             (json!({"query": "a\u{0}b"}), "query MALFORMED"),
             (json!({"query": "a", "first": 101}), "first OUT_OF_RANGE"),

@@ -42,6 +42,13 @@ on_each_database! {
         assert_eq!(free.data(), &json!({"a": false, "b": true, "c": false, "d": false}));
     }
 
+    async fn a_display_name_of_invisible_characters_is_refused(app) {
+        for name in ["\u{2800}", "\u{e0020}", "\u{200b} \u{3164}"] {
+            let reply = register(&app.anonymous(), json!({"username": "lin", "password": "Tr4verse-it", "displayName": name})).await;
+            assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec!["input.displayName REQUIRED".to_owned()]), "{name:?}");
+        }
+    }
+
     async fn one_name_sent_many_times_at_once_makes_one_account(app) {
         let tries = (0..8).map(|_| {
             let client = app.anonymous();

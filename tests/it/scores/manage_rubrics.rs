@@ -20,6 +20,17 @@ async fn slugs(client: &Client, state: Value) -> Vec<String> {
 }
 
 on_each_database! {
+    async fn titles_of_invisible_characters_are_refused(app) {
+        let admin = app.admin("boss").await;
+        let input = json!({"slug": "r", "title": "\u{2800}", "criteria": [{"key": "a", "title": "\u{e0020}"}]});
+        let reply = create_rubric(&admin, input).await;
+        assert_eq!(reply.faults(), ["input.title REQUIRED", "input.criteria.0.title REQUIRED"]);
+        let rubric = make_rubric(&admin, "r", json!({"description": "\u{2800}"})).await;
+        assert_eq!(rubric["description"], json!(null));
+        let reply = update_rubric(&admin, json!({"id": rubric["id"], "title": "\u{3164}"})).await;
+        assert_eq!(reply.faults(), ["input.title REQUIRED"]);
+    }
+
     async fn an_administrator_makes_one_with_all_it_holds(app) {
         let admin = app.admin("boss").await;
         let made = make_rubric(&admin, "jury-2026", json!({

@@ -4,7 +4,7 @@ use serde_json::json;
 use wegraph::entity::rubric::RubricState;
 use wegraph::platform::clock::{Clock, SystemClock};
 
-use super::{a_score, submit, try_submit};
+use super::{a_score, graded, make_rubric, submit, try_submit};
 use crate::harness::on_each_database;
 
 on_each_database! {
@@ -73,6 +73,24 @@ on_each_database! {
         let mut edge = a_score();
         edge["grades"][0]["comment"] = json!("评".repeat(500));
         submit(&lin, edge).await;
+    }
+
+    async fn a_comment_of_invisible_characters_is_none(app) {
+        let (admin, lin) = (app.admin("boss").await, app.user("lin").await);
+        make_rubric(&admin, "r", json!({"criteria": [
+            {"key": "a", "title": "A", "maxGrade": 10}, {"key": "b", "title": "B", "isCommentRequired": true},
+        ]})).await;
+        let commented = |a: &str, b: &str| {
+            let mut input = graded("r", "13800138000", 1, 1);
+            input["grades"][0]["comment"] = json!(a);
+            input["grades"][1]["comment"] = json!(b);
+            input
+        };
+        for comment in ["\u{2800}", "\u{e0020}\n", "\u{34f}"] {
+            assert_eq!(try_submit(&lin, commented("", comment)).await.faults(), ["input.grades.1.comment REQUIRED"], "{comment:?}");
+        }
+        let score = submit(&lin, commented("\u{2800}\n\u{fff9}", "ok")).await;
+        assert_eq!(score["grades"][0]["comment"], json!(null));
     }
 
     async fn an_account_number_has_5_to_20_ascii_digits(app) {

@@ -84,6 +84,25 @@ on_each_database! {
         }
     }
 
+    async fn a_text_of_invisible_characters_is_empty(app) {
+        let lin = app.user("lin").await;
+        let known = create(&lin, json!({"title": "a", "notes": "b"})).await["id"].clone();
+        for text in ["\u{2800}", "\u{e0020}", "\u{17b4}", "\u{fff9}", "\u{200b}", "\u{3164}", "\u{fe0f}", "\u{180e} \u{115f}", "\u{2029}"] {
+            for (input, fault) in [
+                (json!({"title": text}), "input.title REQUIRED"),
+                (json!({"title": "a", "tags": ["b", text]}), "input.tags.1 REQUIRED"),
+            ] {
+                let mut change = input.clone();
+                change["id"] = known.clone();
+                for reply in [try_create(&lin, input).await, try_update(&lin, change).await] {
+                    assert_eq!((reply.code(), reply.faults()), ("BAD_USER_INPUT", vec![fault.to_owned()]), "{text:?}");
+                }
+            }
+            assert_eq!(create(&lin, json!({"title": "a", "notes": text})).await["notes"], json!(null), "{text:?}");
+        }
+        assert_eq!(update(&lin, json!({"id": known, "notes": "\u{2800}"})).await["notes"], json!(null));
+    }
+
     async fn a_repeated_id_answers_the_task_as_it_is_now(app) {
         let (lin, mei) = (app.user("lin").await, app.user("mei").await);
         let input = json!({"id": "0C6A8D2E-5B1F-4E3A-9C7D-2F8B6A4E1D30", "title": "once", "tags": ["a"]});
