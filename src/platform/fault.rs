@@ -1,7 +1,7 @@
 //! What is wrong with an input, field by field: the facts behind BAD_USER_INPUT.
 
 use crate::platform::locale::Message;
-use crate::platform::text::is_blank;
+use crate::platform::text::{is_blank, is_line_break, is_of_block};
 
 /// The rule that a value broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,11 +99,13 @@ impl Faults {
         }
     }
 
-    /// One line of text: trimmed, without control characters, of `min..=max` characters (code points).
+    /// One line of text: trimmed, without line breaks or control characters, of `min..=max`
+    /// characters (code points).
     /// With `min` above 0 a text that shows nothing is [`Rule::Required`].
     pub fn line(&mut self, path: &[&str], text: &str, min: usize, max: usize) -> String {
         let text = text.trim();
-        if text.chars().any(|c| c.is_control() || turns_text(c)) {
+        let is_refused = |c: char| c.is_control() || is_line_break(c) || turns_text(c);
+        if text.chars().any(is_refused) {
             self.add(
                 path,
                 Rule::Malformed {
@@ -121,11 +123,8 @@ impl Faults {
     /// Text of several lines: trimmed, of at most `max` characters; `None` when it shows nothing.
     pub fn block(&mut self, path: &[&str], text: &str, max: usize) -> Option<String> {
         let text = text.trim();
-        // PostgreSQL cannot store U+0000, and the other control characters only ever hide something.
-        if text
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-        {
+        // PostgreSQL cannot store U+0000, and the others only ever hide something.
+        if !text.chars().all(is_of_block) {
             self.add(
                 path,
                 Rule::Malformed {
@@ -187,15 +186,32 @@ mod tests {
     fn refuses_control_characters_and_keeps_line_breaks_of_blocks() {
         let mut faults = Faults::under(&[]);
         assert_eq!(
-            faults.block(&["notes"], "a\n\tb\r\n", 9).as_deref(),
-            Some("a\n\tb")
+            faults
+                .block(&["notes"], "a\n\tb\u{2028}\u{b}c\r\n", 9)
+                .as_deref(),
+            Some("a\n\tb\u{2028}\u{b}c")
         );
         assert_eq!(faults.block(&["notes"], " \n ", 9), None);
         assert!(faults.is_empty());
         faults.block(&["notes"], "a\0b", 9);
-        faults.line(&["title"], "a\nb", 1, 9);
         faults.line(&["title"], "\u{202e}gnp.exe", 1, 9);
-        assert_eq!(rules(faults).len(), 3);
+        assert_eq!(rules(faults).len(), 2);
+        for text in [
+            "a\nb",
+            "a\rb",
+            "a\u{b}b",
+            "a\u{c}b",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "a\u{2029}b",
+        ] {
+            let mut faults = Faults::under(&[]);
+            faults.line(&["title"], text, 1, 9);
+            assert!(
+                matches!(rules(faults)[..], [Rule::Malformed { .. }]),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

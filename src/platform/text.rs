@@ -19,6 +19,17 @@ fn is_invisible(c: char) -> bool {
         || CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::Format
 }
 
+/// Whether a character ends a line: the line breaks of Unicode (UAX #14, classes BK, CR, LF, NL).
+pub fn is_line_break(c: char) -> bool {
+    matches!(c, '\n'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Whether a text of several lines may have a character: any but control characters, of which only
+/// tabs and line breaks show.
+pub fn is_of_block(c: char) -> bool {
+    !c.is_control() || c == '\t' || is_line_break(c)
+}
+
 /// Symbols and letters by their properties, but drawn without ink: the blank Braille pattern, the
 /// null notehead, the blanks of Egyptian hieroglyphs and the filler of the Khitan small script.
 fn is_empty_glyph(c: char) -> bool {
@@ -78,6 +89,17 @@ mod tests {
         ] {
             assert!(is_blank(text), "{text:?}");
         }
+    }
+
+    #[test]
+    fn lines_end_where_unicode_says() {
+        let breaks = ('\0'..=char::MAX).filter(|c| is_line_break(*c));
+        assert_eq!(
+            breaks.collect::<String>(),
+            "\n\u{b}\u{c}\r\u{85}\u{2028}\u{2029}"
+        );
+        assert!("a\tb\r\n\u{85}\u{2028}".chars().all(is_of_block));
+        assert!(!"\0\u{7}\u{1b}\u{1f}\u{7f}\u{9f}".chars().any(is_of_block));
     }
 
     #[test]

@@ -31,7 +31,7 @@ on_each_database! {
         assert_eq!(reply.faults(), [
             "input.username MALFORMED", "input.displayName NOT_NULLABLE", "input.avatarUrl MALFORMED", "input.email MALFORMED",
         ]);
-        for name in ["\u{200b}", "\u{2800} \u{2800}", "\u{fff9}", "\u{202e}evil"] {
+        for name in ["\u{200b}", "\u{2800} \u{2800}", "\u{fff9}", "a\u{2028}b", "a\u{2029}b", "\u{202e}evil"] {
             assert_eq!(update(&mei, json!({"displayName": name})).await.code(), "BAD_USER_INPUT", "{name:?}");
         }
         for url in ["https://img.example.com/\"><script>", "javascript:alert(1)", "wxfile://tmp_1.png", "https://", "https://me:secret@img.example.com/", "/m.png"] {

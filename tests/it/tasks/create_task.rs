@@ -64,6 +64,9 @@ on_each_database! {
             (json!({"title": " \u{3000}\n"}), "input.title REQUIRED"),
             (json!({"title": wide(201)}), "input.title TOO_LONG"),
             (json!({"title": "a\nb"}), "input.title MALFORMED"),
+            (json!({"title": "a\u{2028}b"}), "input.title MALFORMED"),
+            (json!({"title": "a\u{2029}b"}), "input.title MALFORMED"),
+            (json!({"title": "a", "tags": ["b", "a\u{85}b"]}), "input.tags.1 MALFORMED"),
             (json!({"title": "a\u{0}b"}), "input.title MALFORMED"),
             (json!({"title": "a", "notes": wide(10_001)}), "input.notes TOO_LONG"),
             (json!({"title": "a", "notes": "x\u{0}"}), "input.notes MALFORMED"),
@@ -101,6 +104,14 @@ on_each_database! {
             assert_eq!(create(&lin, json!({"title": "a", "notes": text})).await["notes"], json!(null), "{text:?}");
         }
         assert_eq!(update(&lin, json!({"id": known, "notes": "\u{2800}"})).await["notes"], json!(null));
+    }
+
+    async fn notes_keep_their_line_breaks(app) {
+        let lin = app.user("lin").await;
+        let notes = "a\nb\r\nc\u{b}d\u{c}e\u{85}f\u{2028}g\u{2029}h";
+        let task = create(&lin, json!({"title": "a", "notes": notes})).await;
+        let stored = lin.run("query($id: ID!) { task(id: $id) { notes } }", json!({"id": task["id"]})).await;
+        assert_eq!(stored.data()["task"]["notes"], notes);
     }
 
     async fn a_repeated_id_answers_the_task_as_it_is_now(app) {
