@@ -481,13 +481,14 @@ fn page<'a>(
     }
 }
 
-/// Whether a text could be the login of a person or an organisation. GitHub gives out stricter ones today than it did.
+/// Whether a text could be the login of a person or an organisation. GitHub gives out stricter ones
+/// today than it did: old ones begin or end with a hyphen, or have two in a row. Those of managed
+/// users end with an underscore and a short code.
 pub fn is_login(text: &str) -> bool {
     (1..=39).contains(&text.len())
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        && !text.starts_with('-')
 }
 
 /// Whether a text could be the name of a repository.
@@ -505,7 +506,16 @@ mod tests {
 
     #[test]
     fn names_are_single_parts_of_a_path() {
-        for login in ["ada", "a-b", "A1", "user_corp", &"a".repeat(39)] {
+        for login in [
+            "ada",
+            "a-b",
+            "A1",
+            "-a",
+            "a-",
+            "a--b",
+            "user_corp",
+            &"a".repeat(39),
+        ] {
             assert!(is_login(login), "{login}");
         }
         for login in [
@@ -515,7 +525,6 @@ mod tests {
             "a/b",
             "a b",
             "a%2f",
-            "-a",
             "ада",
             "a.b",
             &"a".repeat(40),

@@ -245,7 +245,7 @@ fn checked_login<'a>(faults: &mut Faults, argument: &str, login: &'a str) -> &'a
     } else if name.len() > 39 {
         faults.add(&[argument], Rule::TooLong { max: 39 });
     } else if !is_login(name) {
-        let expected = Message::new("应为字母、数字与 -", "letters, digits and -");
+        let expected = Message::new("应为字母、数字、- 与 _", "letters, digits, - and _");
         faults.add(&[argument], Rule::Malformed { expected });
     }
     login

@@ -110,6 +110,21 @@ once! {
         app.stop().await;
     }
 
+    async fn logins_of_old_accounts_and_managed_users_are_asked_for() {
+        let app = TestApp::start(Engine::Sqlite).await;
+        let client = app.anonymous();
+        for login in ["-a", "a-", "a--b", "mona_octo"] {
+            let reply = client.run("query($l: String!) { developer(login: $l) { name } }", json!({"l": login})).await;
+            assert_eq!(reply.data()["developer"], json!(null), "{login}");
+            assert_eq!(calls(&app, &format!("/users/{login}")), 1, "{login}");
+        }
+        let old = SimulatedRepository { owner: "-k9".to_owned(), ..app.github.repository("ada/brackets").expect("a repository") };
+        app.github.put(old);
+        let reply = client.run(SCREEN, json!({"owner": "-k9", "name": "brackets"})).await;
+        assert_eq!(reply.data()["repository"]["fullName"], json!("-k9/brackets"));
+        app.stop().await;
+    }
+
     async fn a_name_that_was_changed_leads_to_the_repository() {
         let app = TestApp::start(Engine::Sqlite).await;
         let client = app.anonymous();

@@ -190,12 +190,13 @@ fn rows_count_once_and_only_their_own_links() {
         .collect();
     assert_eq!(names, [("ada", Some(1_234)), ("bob", None)]);
     assert_eq!(logins(&rows[0].built_by), ["ada"]);
-    for path in ["/a/..", "/a/%E4%B8%AD", "/a/.", "/-a/b", "/a/b/c"] {
+    for path in ["/a/..", "/a/%E4%B8%AD", "/a/.", "/.a/b", "/a/b/c"] {
         assert!(
             repositories::read(&row(path, "<a href=\"/a/../stargazers\">1</a>")).is_err(),
             "{path}"
         );
     }
+    assert_eq!(read(&row("/-k9/tool", ""))[0].owner, "-k9");
 }
 
 #[test]
