@@ -260,7 +260,7 @@ impl GithubClient {
                 }
             }
         };
-        let (text, is_truncated) = cut_text(bytes, is_cut);
+        let (text, is_truncated) = cut_text(&bytes, is_cut);
         Ok(Fetched::New {
             value: Readme {
                 path: path_of_file,

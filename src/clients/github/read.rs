@@ -71,27 +71,21 @@ pub(super) fn fetched<T>(value: T, content: Content) -> Fetched<T> {
 }
 
 /// A text of at most [`MAX_README_BYTES`], which ends with a whole character, and whether it goes on.
-pub(super) fn cut_text(bytes: Vec<u8>, is_cut: bool) -> (String, bool) {
-    let is_cut = is_cut || bytes.len() > MAX_README_BYTES;
-    let mut bytes = bytes;
-    bytes.truncate(MAX_README_BYTES);
-    if is_cut {
-        // Bytes that a whole character might follow.
-        let start = bytes.len().saturating_sub(3);
-        let last = (start..bytes.len())
-            .rev()
-            .find(|at| bytes[*at] & 0xC0 == 0xC0);
-        if let Some(at) = last
-            && std::str::from_utf8(&bytes[at..]).is_err()
-        {
-            bytes.truncate(at);
-        }
-    }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    match text.strip_prefix('\u{feff}') {
-        Some(rest) => (rest.to_owned(), is_cut),
-        None => (text, is_cut),
-    }
+/// It is in UTF-8 unless a byte order mark says UTF-16; the mark is not part of it.
+pub(super) fn cut_text(bytes: &[u8], is_cut: bool) -> (String, bool) {
+    let head = &bytes[..bytes.len().min(MAX_README_BYTES)];
+    let is_cut = is_cut || head.len() < bytes.len();
+    let mut decoder = encoding_rs::UTF_8.new_decoder();
+    let room = decoder.max_utf8_buffer_length(head.len());
+    let mut text = String::with_capacity(room.unwrap_or_default());
+    // Of a text that goes on, the bytes of a character that does not end here are left out.
+    let _ = decoder.decode_to_string(head, &mut text, !is_cut);
+    let end = text.floor_char_boundary(MAX_README_BYTES);
+    let is_cut = is_cut || end < text.len();
+    text.truncate(end);
+    // It is kept, and the room was for the worst case.
+    text.shrink_to_fit();
+    (text, is_cut)
 }
 
 #[cfg(test)]
@@ -102,15 +96,40 @@ mod tests {
     fn a_text_is_cut_between_characters() {
         let long = "中".repeat(MAX_README_BYTES / 3 + 1);
         assert!(long.len() > MAX_README_BYTES);
-        let (text, is_cut) = cut_text(long.into_bytes(), false);
+        let (text, is_cut) = cut_text(long.as_bytes(), false);
         assert!(is_cut && text.chars().all(|c| c == '中'));
         assert_eq!(text.len(), MAX_README_BYTES / 3 * 3);
         let exact = "a".repeat(MAX_README_BYTES);
-        assert_eq!(cut_text(exact.clone().into_bytes(), false), (exact, false));
-        assert_eq!(
-            cut_text(vec![0xEF, 0xBB, 0xBF, b'a', 0xFF], false),
-            ("a\u{fffd}".to_owned(), false)
-        );
-        assert_eq!(cut_text(Vec::new(), false), (String::new(), false));
+        assert_eq!(cut_text(exact.as_bytes(), false), (exact, false));
+        for (bytes, is_cut, expected) in [
+            (&b"\xef\xbb\xbfa\xff"[..], false, "a\u{fffd}"),
+            (b"a\xe4\xb8", false, "a\u{fffd}"),
+            (b"a\xe4\xb8", true, "a"),
+            (b"", false, ""),
+        ] {
+            assert_eq!(cut_text(bytes, is_cut), (expected.to_owned(), is_cut));
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_tells_the_encoding() {
+        for (bytes, is_cut, expected) in [
+            (&b"\xff\xfea\0\x2d\x4e"[..], false, "a中"),
+            (b"\xfe\xff\0a\x4e\x2d", false, "a中"),
+            (b"\xff\xfea\0\x3d\xd8\0\xde", false, "a😀"),
+            // The second half of the last character is missing, or of a unit.
+            (b"\xff\xfea\0\x3d\xd8", true, "a"),
+            (b"\xff\xfea\0\x3d", true, "a"),
+            (b"\xff\xfea\0\x3d\xd8", false, "a\u{fffd}"),
+            (b"\xff\xfe", false, ""),
+        ] {
+            assert_eq!(cut_text(bytes, is_cut), (expected.to_owned(), is_cut));
+        }
+        // A character of two bytes here has three in UTF-8.
+        let mut long = b"\xfe\xff".to_vec();
+        long.extend(b"\x4e\x2d".repeat(MAX_README_BYTES / 2 - 1));
+        let (text, is_cut) = cut_text(&long, false);
+        assert!(is_cut && text.chars().all(|c| c == '中'));
+        assert_eq!(text.len(), MAX_README_BYTES / 3 * 3);
     }
 }

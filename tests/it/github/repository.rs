@@ -165,10 +165,16 @@ once! {
         let client = app.anonymous();
         let large = "中文".repeat(400_000);
         let limit = 512 * 1024;
+        let wide = |text: &str, mark: &[u8], bytes: fn(u16) -> [u8; 2]| [mark, &text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>()].concat();
+        let little = |text: &str| wide(text, b"\xff\xfe", u16::to_le_bytes);
+        let big = |text: &str| wide(text, b"\xfe\xff", u16::to_be_bytes);
         for (branch, path, text, expected, base, truncated) in [
             ("main", "README.md", b"".to_vec(), String::new(), "main/", false),
             ("feature/new ui", "docs/README.zh-CN.md", "你好".as_bytes().to_vec(), "你好".to_owned(), "feature/new%20ui/docs/", false),
             ("master", ".github/README.rst", b"\xef\xbb\xbfa\xff".to_vec(), "a\u{fffd}".to_owned(), "master/.github/", false),
+            ("main", "README.md", little("# 你好 😀\r\n"), "# 你好 😀\r\n".to_owned(), "main/", false),
+            ("main", "README.md", big("# 你好 😀\r\n"), "# 你好 😀\r\n".to_owned(), "main/", false),
+            ("main", "README.md", little(&large), large[..limit / 3 * 3].to_owned(), "main/", true),
             ("main", "README.md", "a".repeat(limit).into_bytes(), "a".repeat(limit), "main/", false),
             ("main", "README.md", "a".repeat(limit + 1).into_bytes(), "a".repeat(limit), "main/", true),
             // More than comes in JSON.
