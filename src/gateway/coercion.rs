@@ -9,7 +9,7 @@ use async_graphql_value::{Number, Value};
 use crate::gateway::refusal::invalid;
 use crate::gateway::schema_index::{Input, SchemaIndex};
 use crate::graphql::error::ApiError;
-use crate::graphql::scalars::DateTime;
+use crate::graphql::scalars::parse_date_time;
 
 /// Coerces values of variables.
 #[derive(Debug, Clone, Copy)]
@@ -258,7 +258,7 @@ pub fn id_text(number: &Number) -> Option<String> {
 /// Whether a literal is a value of a scalar of ours. GraphQL's own scalars, and those without rules, take what comes.
 pub fn is_custom_scalar_value(name: &str, value: &Value) -> bool {
     match name {
-        "DateTime" => matches!(value, Value::String(text) if DateTime::parse_text(text).is_some()),
+        "DateTime" => matches!(value, Value::String(text) if parse_date_time(text).is_some()),
         _ => true,
     }
 }
