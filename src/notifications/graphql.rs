@@ -164,7 +164,8 @@ impl SubscribeCredit {
 /// The answer of `wx.requestSubscribeMessage`.
 #[derive(InputObject)]
 pub(super) struct RecordSubscribeConsentInput {
-    /// A UUID made by the client, so that a retry does not count twice.
+    /// A UUID made by the client, so that a retry does not count twice. Upper and lower case are
+    /// the same.
     id: ID,
     /// At most 5, one for each template.
     answers: Vec<SubscribeAnswerInput>,

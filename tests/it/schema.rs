@@ -75,6 +75,27 @@ fn root_fields(root: &str) -> BTreeMap<String, String> {
     panic!("no type {root}");
 }
 
+once! {
+    async fn what_a_client_makes_the_id_of_says_in_which_case_it_comes_back() {
+        let document = parse_schema(sdl()).expect("the schema parses");
+        let mut described = Vec::new();
+        for definition in document.definitions {
+            if let TypeSystemDefinition::Type(definition) = definition
+                && let TypeKind::InputObject(input) = definition.node.kind
+            {
+                let id = input.fields.into_iter().find(|field| field.node.name.node == "id");
+                let description = id.and_then(|id| id.node.description).map(|text| text.node).unwrap_or_default();
+                if description.contains("made by the client") {
+                    assert!(description.contains("lower case"), "{description}");
+                    described.push(definition.node.name.node.to_string());
+                }
+            }
+        }
+        described.sort();
+        assert_eq!(described, ["CreateRubricInput", "CreateTaskInput", "RecordSubscribeConsentInput", "SubmitScoreInput"]);
+    }
+}
+
 on_each_database! {
     async fn every_root_field_is_public_or_refuses_the_anonymous(app) {
         for (operation, root) in [("query", "Query"), ("mutation", "Mutation")] {

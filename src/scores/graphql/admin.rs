@@ -10,7 +10,8 @@ use crate::scores::draft::{CriterionDraft, NewRubric, RubricPatch};
 /// A rubric to make.
 #[derive(InputObject)]
 pub(super) struct CreateRubricInput {
-    /// A UUID made by the client: repeating it with the same content answers the stored rubric instead of adding another.
+    /// A UUID made by the client: repeating it with the same content answers the stored rubric
+    /// instead of adding another. Answered in lower case.
     id: Option<ID>,
     /// 1 to 64 lower-case letters, digits or hyphens of ASCII, unique.
     slug: String,

@@ -510,7 +510,8 @@ relay_connection!(ScoreConnection, ScoreEdge, Score(score::Model), "scores");
 /// A score to submit.
 #[derive(InputObject)]
 pub(super) struct SubmitScoreInput {
-    /// A UUID made by the client: repeating it with the same content answers the stored score instead of adding another.
+    /// A UUID made by the client: repeating it with the same content answers the stored score
+    /// instead of adding another. Answered in lower case.
     pub(super) id: Option<ID>,
     /// Slug of the rubric.
     #[graphql(default_with = "\"default\".to_owned()")]

@@ -233,7 +233,8 @@ pub(super) struct TaskOrder {
 /// A task to create.
 #[derive(InputObject)]
 pub(super) struct CreateTaskInput {
-    /// A UUID made by the client: repeating it with the same content answers the stored task instead of adding another.
+    /// A UUID made by the client: repeating it with the same content answers the stored task
+    /// instead of adding another. Answered in lower case.
     pub(super) id: Option<ID>,
     /// One line of 1 to 200 characters.
     pub(super) title: String,
