@@ -1,7 +1,7 @@
 //! Which tasks to list and in which order, as SQL.
 
 use chrono::Datelike;
-use sea_orm::sea_query::{Expr, LikeExpr, SimpleExpr};
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, Select, Value,
 };
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::entity::task::{self, TaskPriority, TaskStatus};
 use crate::graphql::pagination::Page;
 use crate::platform::clock::Timestamp;
-use crate::platform::db::{like_pattern, searchable};
+use crate::platform::db::{contains, searchable};
 use crate::platform::fault::{Faults, Rule};
 
 /// Stands before, between and after the parts of a lower-cased column; no text of a client contains it.
@@ -77,7 +77,7 @@ impl TaskFilter {
         }
         if let Some(tag) = folded(self.tag.as_deref()) {
             let framed = format!("{SEPARATOR}{tag}{SEPARATOR}");
-            condition = condition.add(contains(task::Column::TagsKey, &framed));
+            condition = condition.add(contains(task::Column::TagsKey, &framed, backend));
         }
         if let Some(search) = folded(self.search.as_deref()) {
             // The index is of three characters each.
@@ -85,7 +85,7 @@ impl TaskFilter {
                 condition = condition.add(found(owner, &search));
             }
             // It takes some rare characters for each other, so this is asked of what it finds, too.
-            condition = condition.add(contains(task::Column::SearchText, &search));
+            condition = condition.add(contains(task::Column::SearchText, &search, backend));
         }
         if let Some(time) = self.due_after {
             condition = condition.add(task::Column::DueAt.gte(time));
@@ -119,18 +119,14 @@ impl TaskFilter {
 
 /// Text as it is compared; `None` when nothing is left to look for.
 fn folded(text: Option<&str>) -> Option<String> {
-    let text = text?.trim().to_lowercase();
+    let text = searchable(&text?.trim().to_lowercase());
     (!text.is_empty()).then_some(text)
-}
-
-fn contains(column: task::Column, text: &str) -> SimpleExpr {
-    column.like(LikeExpr::new(like_pattern(text)).escape('!'))
 }
 
 /// Those that SQLite's index finds. Text in quotes is a phrase: the trigrams of `text` one after the other, whatever its signs mean
 /// to the index elsewhere.
 fn found(owner: Uuid, text: &str) -> SimpleExpr {
-    let phrase = format!("\"{}\"", searchable(text).replace('"', "\"\""));
+    let phrase = format!("\"{}\"", text.replace('"', "\"\""));
     Expr::cust_with_values(
         "created_seq IN (SELECT rowid & 4294967295 FROM task_search WHERE text MATCH ?
             AND rowid >= (SELECT number << 32 FROM task_streams WHERE owner_id = ?)

@@ -4,9 +4,8 @@ mod audit;
 mod github;
 mod sessions;
 
-use sea_orm::sea_query::LikeExpr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr,
     EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
@@ -29,7 +28,7 @@ use crate::entity::user::Role;
 use crate::entity::{user, wechat_identity};
 use crate::graphql::keyset::{TimeCursor, newest_first};
 use crate::graphql::pagination::Page;
-use crate::platform::db::{like_pattern, searchable};
+use crate::platform::db::{contains, searchable};
 use crate::platform::id::parse_id;
 
 pub(crate) async fn find_user(
@@ -129,13 +128,13 @@ pub(crate) async fn list_active_admins_for_update(
     Ok(admins.into_iter().map(|user| user.id).collect())
 }
 
-fn search(text: Option<&str>) -> Select<user::Entity> {
+fn search(text: Option<&str>, backend: DbBackend) -> Select<user::Entity> {
     let query = user::Entity::find();
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
         return query;
     };
-    let pattern = LikeExpr::new(like_pattern(&text.to_lowercase())).escape('!');
-    let mut found = Condition::any().add(user::Column::SearchText.like(pattern));
+    let part = searchable(&text.to_lowercase());
+    let mut found = Condition::any().add(contains(user::Column::SearchText, &part, backend));
     if let Some(id) = parse_id(text) {
         found = found.add(user::Column::Id.eq(id));
     }
@@ -149,14 +148,16 @@ pub(crate) async fn search_users(
     page: &Page<TimeCursor>,
 ) -> Result<Vec<user::Model>, DbErr> {
     let order = (user::Column::CreatedAt, user::Column::Id);
-    newest_first(search(text), order, page).all(db).await
+    newest_first(search(text, db.get_database_backend()), order, page)
+        .all(db)
+        .await
 }
 
 pub(crate) async fn count_users(
     db: &impl ConnectionTrait,
     text: Option<&str>,
 ) -> Result<u64, DbErr> {
-    search(text).count(db).await
+    search(text, db.get_database_backend()).count(db).await
 }
 
 pub(crate) async fn list_wechat_identities(

@@ -13,14 +13,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 use sea_orm::sqlx::mysql::{MySqlConnection, MySqlDatabaseError};
 use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
 };
 use sea_orm::sqlx::{self, AssertSqlSafe, Executor};
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, IsolationLevel, RuntimeErr, SqlErr, Statement, TransactionTrait,
+    AccessMode, ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseConnection,
+    DatabaseTransaction, DbBackend, DbErr, IsolationLevel, RuntimeErr, SqlErr, Statement,
+    TransactionTrait,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::sqlite_writer::{Job, SqliteWriter, write_queued};
 use crate::platform::config::DatabaseConfig;
 use crate::platform::task::to_end;
+use crate::platform::text::is_of_block;
 
 /// Tries of a transaction that the engine chose as the victim of a deadlock.
 const MAX_TRIES: u32 = 5;
@@ -408,16 +411,32 @@ fn is_deadlock(error: &DbErr) -> bool {
         .is_some_and(|code| matches!(&*code, "40P01" | "40001"))
 }
 
-/// Text of a client to compare stored text with. PostgreSQL refuses U+0000 outright, and nothing stored contains it.
+/// Text of a client to compare stored text with. Characters that no stored text of a client has
+/// become U+0001, which is one of them: PostgreSQL refuses U+0000 outright, and U+001F stands
+/// between the parts of texts that are searched.
 pub fn searchable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+    let plain = |c| if is_of_block(c) { c } else { '\u{1}' };
+    text.chars().map(plain).collect()
+}
+
+/// Whether `column` has `text` in it, character for character.
+pub fn contains(column: impl ColumnTrait, text: &str, backend: DbBackend) -> SimpleExpr {
+    match backend {
+        // Its LIKE takes U+FFFE and U+FFFF for U+FFFD.
+        DbBackend::Sqlite => {
+            let column = Expr::col(column.as_column_ref());
+            let place = Func::cust("instr").arg(column).arg(text);
+            Expr::expr(place).gt(0)
+        }
+        _ => column.like(LikeExpr::new(like_pattern(text)).escape('!')),
+    }
 }
 
 /// A pattern for `LIKE … ESCAPE '!'` that finds `text` anywhere, its wildcards taken as text.
-pub fn like_pattern(text: &str) -> String {
+fn like_pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
-    for c in searchable(text).chars() {
+    for c in text.chars() {
         if matches!(c, '%' | '_' | '!') {
             pattern.push('!');
         }

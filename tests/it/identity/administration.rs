@@ -60,6 +60,7 @@ on_each_database! {
             ("%", vec!["100% Lin"]),
             ("lin%a", vec![]),
             ("\u{0}", vec![]),
+            ("\u{1f}", vec![]),
         ] {
             assert_eq!(names(&admin, search).await, expected, "{search}");
         }

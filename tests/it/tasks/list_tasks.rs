@@ -285,6 +285,26 @@ on_each_database! {
         assert_eq!(titles(&lin, json!({"search": "no such text \u{0}"})).await, Vec::<String>::new());
     }
 
+    async fn a_search_tells_rare_characters_apart(app) {
+        let lin = app.user("lin").await;
+        for title in ["a\u{fffd}b", "a\u{fffe}b", "a\u{ffff}b", "a\u{10ffff}b"] {
+            create(&lin, json!({"title": title, "notes": "c", "tags": [title, "d"]})).await;
+        }
+        for c in ["\u{fffd}", "\u{fffe}", "\u{ffff}", "\u{10ffff}"] {
+            // The first goes through the index where there is one.
+            for search in [format!("a{c}b"), format!("{c}b"), c.to_owned()] {
+                assert_eq!(titles(&lin, json!({"search": search})).await, [format!("a{c}b")], "{search:?}");
+            }
+        }
+        assert_eq!(titles(&lin, json!({"tag": "a\u{fffd}b"})).await, ["a\u{fffd}b"]);
+        // No text has these; the last one stands between title and notes, and between tags.
+        for nothing in ["a\u{0}b", "\u{0}", "\u{0}\u{0}\u{0}", "a\u{1}b", "\u{1f}", "b\u{1f}c"] {
+            for filter in [json!({"search": nothing}), json!({"tag": nothing}), json!({"tag": "a\u{fffd}b\u{1f}d"})] {
+                assert_eq!(titles(&lin, filter).await, Vec::<String>::new(), "{nothing:?}");
+            }
+        }
+    }
+
     async fn filters_alone_and_together(app) {
         let lin = app.user("lin").await;
         for input in [
