@@ -1,7 +1,7 @@
 //! `GET /rubrics/{slug}/scores.csv`: every score of a rubric for administrators, read and sent a thousand at a time.
 //!
-//! RFC 4180 in UTF-8 with a byte order mark, which spreadsheets want to see. A text that a spreadsheet would take for a formula
-//! begins with an apostrophe.
+//! RFC 4180 in UTF-8 with a byte order mark, which spreadsheets want to see. What a spreadsheet
+//! would take for a formula begins with an apostrophe.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::graphql::scalars::DateTime;
 use crate::http::client_address::ClientAddress;
 use crate::http::request_id::RequestId;
 use crate::http::state::AppState;
+use crate::platform::text::is_line_break;
 use crate::scores::{Export, ExportRow, ScoreError};
 
 const MARK: &str = "\u{feff}";
@@ -91,13 +92,34 @@ fn line(text: &mut String, row: &ExportRow) {
 /// A text as a cell: in quotes where it needs them, with an apostrophe where a spreadsheet would calculate
 /// (OWASP, "CSV Injection").
 fn cell_of(text: &str) -> String {
-    // Spreadsheets in Chinese take the wide signs for the others.
-    let calculates = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
-    let apostrophe = if calculates { "'" } else { "" };
+    let text = harmless(text);
     match text.contains(['"', ',', '\r', '\n']) {
-        true => format!("\"{apostrophe}{}\"", text.replace('"', "\"\"")),
-        false => format!("{apostrophe}{text}"),
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
     }
+}
+
+/// With an apostrophe before each sign that begins a formula where a cell could begin. A
+/// spreadsheet set to end cells by semicolons or tabs does so within our quotes, too: it sees no
+/// cell that begins with them. Spaces and quotes before the sign may be dropped.
+fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len() + 1);
+    let mut is_at_start = true;
+    for c in text.chars() {
+        if is_at_start && begins_formula(c) {
+            harmless.push('\'');
+        }
+        harmless.push(c);
+        is_at_start = matches!(c, ';' | ',' | '\t')
+            || is_line_break(c)
+            || is_at_start && matches!(c, ' ' | '"');
+    }
+    harmless
+}
+
+/// Spreadsheets in Chinese take the wide signs for the others.
+fn begins_formula(c: char) -> bool {
+    matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')
 }
 
 #[cfg(test)]
@@ -119,6 +141,15 @@ mod tests {
             ("＝1+1", "'＝1+1"),
             ("=A1,\"B\"", "\"'=A1,\"\"B\"\"\""),
             ("1-1", "1-1"),
+            ("a;=1+1", "a;'=1+1"),
+            ("a; =1+1", "a; '=1+1"),
+            ("a;\"=1+1\"", "\"a;\"\"'=1+1\"\"\""),
+            ("a;;+1;b-1;@x", "a;;'+1;b-1;'@x"),
+            ("a\t-1", "a\t'-1"),
+            ("a,=1", "\"a,'=1\""),
+            ("a\n=1\r\n＝2", "\"a\n'=1\r\n'＝2\""),
+            ("a\u{2028}=1", "a\u{2028}'=1"),
+            ("a; b = c", "a; b = c"),
         ] {
             assert_eq!(cell_of(text), cell, "{text}");
         }

@@ -26,7 +26,7 @@ on_each_database! {
     async fn holds_every_score_with_its_texts(app) {
         let (admin, mei) = (app.admin("boss").await, app.registered("mei").await);
         make_rubric(&admin, "r", json!({"submissionPolicy": "UNLIMITED"})).await;
-        for comment in ["=1+1", "很好，\"真的\"\n第二行 😀"] {
+        for comment in ["=1+1", "x;=1+1", "很好，\"真的\"\n第二行 😀"] {
             let mut input = graded("r", "13800138000", 10, 5);
             input["grades"][0]["comment"] = json!(comment);
             app.advance(TimeDelta::seconds(1));
@@ -39,8 +39,9 @@ on_each_database! {
         let lines: Vec<&str> = text.split("\r\n").collect();
         assert_eq!(lines[0], "score_id,submitted_at,updated_at,account_number,submitted_by,total,a,a_comment,b,b_comment");
         assert!(lines[1].ends_with(",13800138000,mei,100,10,'=1+1,5,"), "{}", lines[1]);
-        assert!(lines[2].ends_with(",13800138000,mei,100,10,\"很好，\"\"真的\"\"\n第二行 😀\",5,"), "{}", lines[2]);
-        assert_eq!((lines.len(), lines[3]), (4, ""));
+        assert!(lines[2].ends_with(",13800138000,mei,100,10,x;'=1+1,5,"), "{}", lines[2]);
+        assert!(lines[3].ends_with(",13800138000,mei,100,10,\"很好，\"\"真的\"\"\n第二行 😀\",5,"), "{}", lines[3]);
+        assert_eq!((lines.len(), lines[4]), (5, ""));
         let raw = admin.get("/rubrics/r/scores.csv").send().await.expect("an answer").bytes().await.expect("bytes");
         assert_eq!(&raw[..3], b"\xef\xbb\xbf");
     }
