@@ -114,8 +114,9 @@ on_each_database! {
     async fn a_repeated_id_answers_the_stored_score(app) {
         let (lin, mei) = (app.user("lin").await, app.user("mei").await);
         let mut input = a_score();
-        input["id"] = json!("0c6a8d2e-5b1f-4e3a-9c7d-2f8b6a4e1d30");
+        input["id"] = json!("0C6A8D2E-5B1F-4E3A-9C7D-2F8B6A4E1D30");
         let first = submit(&lin, input.clone()).await;
+        assert_eq!(first["id"], "0c6a8d2e-5b1f-4e3a-9c7d-2f8b6a4e1d30");
         app.change_default_rubric(|rubric| rubric.state = Set(RubricState::Closed)).await;
         let mut shuffled = input.clone();
         shuffled["grades"].as_array_mut().expect("grades").reverse();
