@@ -211,7 +211,7 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
         .iter()
         .any(|name| settings.is_set(name));
     let mut config = settings.check(Purpose::Dev)?;
-    telemetry::init(&config.log)?;
+    start_log(&config)?;
     if is_github_simulated {
         let simulator = GithubSimulator::start(Arc::clone(&clock)).await?;
         config.github.api_url = simulator.base_url().parse()?;
@@ -240,6 +240,19 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
         is_github_simulated,
     ))?;
     app.serve(listener, stop).await?;
+    Ok(())
+}
+
+/// Starts the log, with what the settings could not say before.
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    telemetry::init(&config.log)?;
+    if !config.service_links.is_empty() {
+        let variables = config.service_links.join(", ");
+        tracing::info!(
+            variables,
+            "These variables are no settings: Kubernetes sets them for its Services"
+        );
+    }
     Ok(())
 }
 
@@ -309,7 +322,7 @@ fn kept_secret(path: &Path) -> anyhow::Result<String> {
 
 async fn serve(sources: &Sources) -> anyhow::Result<()> {
     let config = load(sources, Purpose::Serve)?;
-    telemetry::init(&config.log)?;
+    start_log(&config)?;
     tracing::info!("Opening the database");
     prepare_tables(&config)
         .await

@@ -1,12 +1,17 @@
 //! Typed settings, and the only reader of the environment.
 //!
 //! Layers: the embedded `config/default.toml`, a TOML file, `WEGRAPH_*` variables, `--set` flags. Values of the environment
-//! are taken as text, never guessed at: a secret of digits stays a string. All faults are reported together.
+//! are taken as text, never guessed at: a secret of digits stays a string. Blanks around a value are
+//! no part of it, and an empty one is not set: Compose files pass on a variable without a value as an
+//! empty one. All faults are reported together.
 
+mod cors;
+mod listen;
 mod reader;
 mod rules;
 mod settings;
 mod template;
+mod unknown;
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -54,6 +59,8 @@ pub struct Config {
     pub notifications: NotificationsConfig,
     /// Log output.
     pub log: LogConfig,
+    /// Variables that Kubernetes sets for its Services, and that are no settings.
+    pub service_links: Vec<String>,
 }
 
 /// Settings under `database`.
@@ -128,7 +135,7 @@ impl FromStr for CharacterClass {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "upper" => Ok(Self::Upper),
             "lower" => Ok(Self::Lower),
             "digit" => Ok(Self::Digit),
@@ -219,7 +226,8 @@ impl FromStr for MiniProgramState {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let all = [Self::Developer, Self::Trial, Self::Formal];
-        let found = all.into_iter().find(|state| state.name() == text);
+        let is_named = |state: &Self| state.name().eq_ignore_ascii_case(text);
+        let found = all.into_iter().find(is_named);
         found.ok_or_else(|| format!("{text:?} is none of developer, trial, formal"))
     }
 }
@@ -241,7 +249,7 @@ impl FromStr for MessageLanguage {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = ["zh_CN", "en_US", "zh_HK", "zh_TW"]
             .into_iter()
-            .find(|name| *name == text);
+            .find(|name| name.eq_ignore_ascii_case(text));
         found
             .map(Self)
             .ok_or_else(|| format!("{text:?} is none of zh_CN, en_US, zh_HK, zh_TW"))
@@ -366,7 +374,7 @@ impl FromStr for DocumentPolicy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "any" => Ok(Self::Any),
             "trusted-and-apq" => Ok(Self::TrustedAndApq),
             "trusted-only" => Ok(Self::TrustedOnly),
@@ -484,7 +492,7 @@ impl FromStr for LogFormat {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "json" => Ok(Self::Json),
             "text" => Ok(Self::Text),
             _ => Err("expected json or text".to_owned()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,11 +10,13 @@ use chrono::{FixedOffset, Offset, Utc};
 use ipnet::IpNet;
 use reqwest::Url;
 
+use crate::platform::config::cors::parse_origin;
+use crate::platform::config::listen::parse_listen;
 use crate::platform::config::settings::is_of_listed_app;
 use crate::platform::config::{
     AuthConfig, CharacterClass, DocumentLimits, DocumentPolicy, ErrorLimits, GithubConfig,
     GraphqlConfig, MessageLanguage, MessageTemplate, MiniProgramState, Origins, PageLimits,
-    PasswordConfig, RateLimitConfig, TemplateField, WechatApp, WechatConfig,
+    PasswordConfig, Purpose, RateLimitConfig, TemplateField, WechatApp, WechatConfig,
 };
 
 /// A value and where it comes from.
@@ -51,13 +53,32 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn parse<T: FromStr<Err: Display>>(&mut self, name: &str, fallback: T) -> T {
-        match self.text(name).trim().parse() {
+        match self.text(name).parse() {
             Ok(value) => value,
             Err(error) => {
                 self.fault(name, error);
                 fallback
             }
         }
+    }
+
+    pub(super) fn boolean(&mut self, name: &str) -> bool {
+        match self.text(name).to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => true,
+            "false" | "0" | "no" | "off" => false,
+            _ => {
+                let problem = format!("{:?} is neither true nor false", self.text(name));
+                self.fault(name, problem);
+                false
+            }
+        }
+    }
+
+    pub(super) fn listen(&mut self, name: &str, purpose: Purpose) -> SocketAddr {
+        parse_listen(&self.text(name), purpose).unwrap_or_else(|error| {
+            self.fault(name, error);
+            (Ipv4Addr::LOCALHOST, 8000).into()
+        })
     }
 
     pub(super) fn within(&mut self, name: &str, min: u64, max: u64) -> u64 {
@@ -87,6 +108,15 @@ impl<'a> Reader<'a> {
         parts.map(str::to_owned).collect()
     }
 
+    /// A list that may be empty although its default is not: an empty value would be that default.
+    fn list_or_none(&self, name: &str) -> Vec<String> {
+        let parts = self.list(name);
+        match parts.as_slice() {
+            [word] if word.eq_ignore_ascii_case("none") => Vec::new(),
+            _ => parts,
+        }
+    }
+
     pub(super) fn networks(&mut self, name: &str) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for part in self.list(name) {
@@ -106,27 +136,22 @@ impl<'a> Reader<'a> {
         if parts == ["*"] {
             return Origins::Any;
         }
-        for part in &parts {
-            let is_origin = part.parse::<Url>().is_ok_and(|url| {
-                matches!(url.scheme(), "http" | "https")
-                    && url.origin().ascii_serialization() == *part
-            });
-            if !is_origin {
-                self.fault(
-                    name,
-                    format!("{part:?} is no origin like https://admin.example.com"),
-                );
+        let mut origins = Vec::new();
+        for part in parts {
+            match parse_origin(&part) {
+                Ok(origin) => origins.push(origin),
+                Err(error) => self.fault(name, error),
             }
         }
-        Origins::Listed(parts)
+        Origins::Listed(origins)
     }
 
     pub(super) fn graphql(&mut self) -> GraphqlConfig {
         let limit = |this: &mut Self, name: &str| this.within(name, 1, 1_000_000) as u32;
         let trusted_documents = self.text("graphql.trusted_documents");
         GraphqlConfig {
-            introspection: self.parse("graphql.introspection", false),
-            playground: self.parse("graphql.playground", false),
+            introspection: self.boolean("graphql.introspection"),
+            playground: self.boolean("graphql.playground"),
             documents: self.parse("graphql.documents", DocumentPolicy::Any),
             trusted_documents: (!trusted_documents.is_empty()).then(|| trusted_documents.into()),
             timeout: self.millis("graphql.timeout_ms", 100, 600_000),
@@ -164,7 +189,7 @@ impl<'a> Reader<'a> {
             this.within(&format!("rate_limit.{name}"), 1, 100_000_000) as u32
         };
         RateLimitConfig {
-            enabled: self.parse("rate_limit.enabled", true),
+            enabled: self.boolean("rate_limit.enabled"),
             auth_per_address: limit(self, "auth_per_address"),
             write_per_user: limit(self, "write_per_user"),
             write_per_address: limit(self, "write_per_address"),
@@ -201,7 +226,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn password(&mut self) -> PasswordConfig {
         let mut required = Vec::new();
-        for part in self.list("password.required") {
+        for part in self.list_or_none("password.required") {
             match part.parse::<CharacterClass>() {
                 Ok(class) => required.push(class),
                 Err(error) => self.fault("password.required", error),
@@ -211,7 +236,7 @@ impl<'a> Reader<'a> {
             min_length: self.within("password.min_length", 6, 1024) as usize,
             max_length: self.within("password.max_length", 64, 4096) as usize,
             required,
-            refuse_common: self.parse("password.refuse_common", true),
+            refuse_common: self.boolean("password.refuse_common"),
             // Below 7 MiB Argon2id is weaker than what OWASP takes for acceptable.
             memory_kib: self.within("password.memory_kib", 7168, 1 << 21) as u32,
             passes: self.within("password.passes", 1, 100) as u32,
@@ -266,7 +291,7 @@ impl<'a> Reader<'a> {
 
     /// Scheme and host of another server, perhaps with a path.
     fn url(&mut self, name: &str, fallback: &str) -> Url {
-        let url = match self.text(name).trim().parse::<Url>() {
+        let url = match self.text(name).parse::<Url>() {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
             _ => {
                 self.fault(name, "must be an http or https URL");
@@ -277,7 +302,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn github(&mut self) -> GithubConfig {
-        let token = self.text("github.token").trim().to_owned();
+        let token = self.text("github.token");
         if !token.bytes().all(|b| b.is_ascii_graphic()) {
             self.fault("github.token", "must be letters, digits and signs");
         }
@@ -311,7 +336,7 @@ impl<'a> Reader<'a> {
     /// The template under `prefix` that reminds of tasks.
     pub(super) fn reminder(&mut self, prefix: &str) -> Option<MessageTemplate> {
         let name = |of: &str| format!("{prefix}reminder_{of}");
-        let id = self.text(&name("template_id")).trim().to_owned();
+        let id = self.text(&name("template_id"));
         if id.is_empty() {
             return None;
         }
@@ -325,7 +350,7 @@ impl<'a> Reader<'a> {
         };
         let page_name = or_first(self, "page");
         let page = self.text(&page_name);
-        let page = page.trim().trim_start_matches('/');
+        let page = page.trim_start_matches('/');
         if page.len() > 900 || page.contains(char::is_whitespace) {
             self.fault(&page_name, "is no page of a mini-program");
         }

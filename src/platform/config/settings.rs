@@ -1,13 +1,13 @@
 //! The layers of settings: where each value comes from, and whether it is what it should be.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
 
 use crate::platform::config::reader::{Entry, Reader, days};
 use crate::platform::config::rules::{check_database, check_keys, redact_url};
+use crate::platform::config::unknown::{is_service_link, nearest};
 use crate::platform::config::{
     AuditConfig, Config, ConfigFaults, CorsConfig, DatabaseConfig, DocumentPolicy,
     ForwardingHeader, HttpConfig, LogConfig, LogFormat, NotificationsConfig, Purpose,
@@ -17,6 +17,14 @@ use crate::platform::config::{
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 const PREFIX: &str = "WEGRAPH_";
 const DEFAULT_FILE: &str = "wegraph.toml";
+/// What a `[[wechat.app]]` may have.
+const LISTED_APP: [&str; 5] = [
+    "id",
+    "secret",
+    "reminder_template_id",
+    "reminder_fields",
+    "reminder_page",
+];
 
 /// Where settings come from besides the defaults.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +60,7 @@ impl Sources {
 pub struct Settings {
     entries: BTreeMap<String, Entry>,
     faults: Vec<String>,
+    service_links: Vec<String>,
 }
 
 impl Settings {
@@ -60,6 +69,7 @@ impl Settings {
         let mut settings = Self {
             entries: BTreeMap::new(),
             faults: Vec::new(),
+            service_links: Vec::new(),
         };
         match DEFAULTS.parse::<toml::Table>() {
             Ok(table) => {
@@ -90,7 +100,11 @@ impl Settings {
         for (variable, value) in &sources.environment {
             if let Some(name) = variable.strip_prefix(PREFIX) {
                 let name = name.to_lowercase().replace("__", ".");
-                settings.overlay(&name, value.clone(), &format!("environment {variable}"));
+                if !settings.knows(&name) && is_service_link(variable, value) {
+                    settings.service_links.push(variable.clone());
+                } else {
+                    settings.overlay(&name, value.clone(), &format!("environment {variable}"));
+                }
             }
         }
         for flag in &sources.flags {
@@ -131,22 +145,32 @@ impl Settings {
         }
     }
 
+    fn knows(&self, name: &str) -> bool {
+        self.entries.contains_key(name) || is_of_listed_app(name)
+    }
+
     fn overlay(&mut self, name: &str, value: String, source: &str) {
-        match self.entries.get_mut(name) {
-            Some(entry) => {
-                *entry = Entry {
-                    value,
-                    source: source.to_owned(),
-                };
-            }
-            None if is_of_listed_app(name) => {
-                let source = source.to_owned();
-                self.entries
-                    .insert(name.to_owned(), Entry { value, source });
-            }
-            None => self
-                .faults
-                .push(format!("{source}: unknown setting {name}")),
+        if !self.knows(name) {
+            let listed = match name.split('.').collect::<Vec<_>>()[..] {
+                ["wechat", "app", number, _] => {
+                    LISTED_APP.map(|part| format!("wechat.app.{number}.{part}"))
+                }
+                _ => Default::default(),
+            };
+            let known = self.entries.keys().chain(&listed).map(String::as_str);
+            let meant = nearest(name, known.filter(|name| self.knows(name)));
+            let hint = meant.map(|meant| {
+                let variable = meant.to_uppercase().replace('.', "__");
+                format!("; the nearest is {meant} ({PREFIX}{variable})")
+            });
+            self.faults.push(format!(
+                "{source}: unknown setting {name}{}",
+                hint.unwrap_or_default()
+            ));
+        } else if !value.trim().is_empty() {
+            let (value, source) = (value.trim().to_owned(), source.to_owned());
+            self.entries
+                .insert(name.to_owned(), Entry { value, source });
         }
     }
 
@@ -179,6 +203,10 @@ impl Settings {
             };
             text.push_str(&format!("{name} = {value:?}  # {}\n", entry.source));
         }
+        if !self.service_links.is_empty() {
+            let names = self.service_links.join(", ");
+            text.push_str(&format!("# set by Kubernetes for its Services: {names}\n"));
+        }
         text
     }
 
@@ -190,14 +218,15 @@ impl Settings {
         let Self {
             entries,
             mut faults,
+            service_links,
         } = self;
         let mut reader = Reader::new(&entries, &mut faults);
         let mut config = Config {
-            listen: reader.parse("listen", SocketAddr::from(([127, 0, 0, 1], 8000))),
+            listen: reader.listen("listen", purpose),
             database: DatabaseConfig {
                 url: reader.text("database.url").into(),
                 max_connections: reader.within("database.max_connections", 1, 1000) as u32,
-                migrate_on_start: reader.parse("database.migrate_on_start", true),
+                migrate_on_start: reader.boolean("database.migrate_on_start"),
                 statement_timeout: reader.millis("database.statement_timeout_ms", 100, 600_000),
             },
             auth: reader.auth(),
@@ -238,6 +267,7 @@ impl Settings {
                 filter: reader.text("log.filter"),
                 format: reader.parse("log.format", LogFormat::Json),
             },
+            service_links,
         };
         // GraphiQL without the schema would be an editor without help.
         config.graphql.introspection |= config.graphql.playground;
@@ -271,16 +301,6 @@ impl Settings {
             )),
             _ => {}
         }
-        if purpose != Purpose::Tool {
-            for (name, value) in [
-                ("auth.issuer", &config.auth.issuer),
-                ("auth.audience", &config.auth.audience),
-            ] {
-                if value.is_empty() {
-                    faults.push(format!("{name}: must not be empty"));
-                }
-            }
-        }
         if faults.is_empty() {
             Ok(config)
         } else {
@@ -292,13 +312,7 @@ impl Settings {
 /// Whether `name` is like `wechat.app.N.id`: a part of a `[[wechat.app]]`, of which there may be any number.
 pub(super) fn is_of_listed_app(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
-    let is_part = |part| {
-        matches!(
-            part,
-            "id" | "secret" | "reminder_template_id" | "reminder_fields" | "reminder_page"
-        )
-    };
-    matches!(parts[..], ["wechat", "app", number, part] if is_part(part)
+    matches!(parts[..], ["wechat", "app", number, part] if LISTED_APP.contains(&part)
         && number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && !number.is_empty())
 }
 
@@ -336,6 +350,7 @@ fn flatten(table: &toml::Table) -> Vec<(String, Option<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::config::Origins;
 
     const GOOD: &str = "7d2c1f0e9b8a47566f5e4d3c2b1a0918";
 
@@ -497,7 +512,7 @@ mod tests {
         );
         for (name, value) in [
             ("WEGRAPH_WECHAT__REMINDER_FIELDS", "thing1=owner"),
-            ("WEGRAPH_WECHAT__REMINDER_FIELDS", ""),
+            ("WEGRAPH_WECHAT__REMINDER_FIELDS", ","),
             (
                 "WEGRAPH_WECHAT__REMINDER_FIELDS",
                 "thing1=title,thing1=notes",
@@ -524,9 +539,141 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_value_is_not_set() {
+        let config = check(&[], Purpose::Dev).unwrap();
+        let names: Vec<String> = Settings::load(&Sources::default(), Purpose::Dev)
+            .entries
+            .into_keys()
+            .collect();
+        for blank in ["", " ", "\t\n"] {
+            let sources = Sources {
+                environment: names
+                    .iter()
+                    .map(|name| name.to_uppercase().replace('.', "__"))
+                    .map(|name| (format!("{PREFIX}{name}"), blank.to_owned()))
+                    .collect(),
+                flags: names.iter().map(|name| format!("{name}={blank}")).collect(),
+                ..Sources::default()
+            };
+            let emptied = Settings::load(&sources, Purpose::Dev).check(Purpose::Dev);
+            assert_eq!(format!("{:?}", emptied.unwrap()), format!("{config:?}"));
+        }
+        let sources = Sources {
+            environment: vec![("WEGRAPH_LISTEN".to_owned(), " :9000 ".to_owned())],
+            flags: vec!["listen=".to_owned()],
+            ..Sources::default()
+        };
+        let settings = Settings::load(&sources, Purpose::Tool);
+        let config = settings.check(Purpose::Tool).unwrap();
+        assert_eq!(config.listen.port(), 9000, "the value below stays");
+        let nothing = [("WEGRAPH_PASSWORD__REQUIRED", "none")];
+        let config = check(&nothing, Purpose::Tool).unwrap();
+        assert_eq!(config.password.required, []);
+    }
+
+    #[test]
+    fn words_may_be_written_in_any_case() {
+        for (text, expected) in [
+            ("TRUE", true),
+            (" True ", true),
+            ("1", true),
+            ("yes", true),
+            ("On", true),
+            ("FALSE", false),
+            ("0", false),
+            ("No", false),
+            ("off", false),
+        ] {
+            let config = check(&[("WEGRAPH_RATE_LIMIT__ENABLED", text)], Purpose::Tool).unwrap();
+            assert_eq!(config.rate_limit.enabled, expected, "{text}");
+        }
+        for text in ["2", "tru", "y", "true true", "-"] {
+            let faults = check(&[("WEGRAPH_RATE_LIMIT__ENABLED", text)], Purpose::Tool);
+            let faults = faults.unwrap_err().0;
+            assert!(
+                faults[0].contains("is neither true nor false"),
+                "{faults:?}"
+            );
+            assert_eq!(faults.len(), 1, "{text}");
+        }
+        for (name, value) in [
+            ("WEGRAPH_LOG__FORMAT", "JSON"),
+            ("WEGRAPH_GRAPHQL__DOCUMENTS", "Any"),
+            ("WEGRAPH_WECHAT__MESSAGE_STATE", "TRIAL"),
+            ("WEGRAPH_WECHAT__MESSAGE_LANGUAGE", "zh_cn"),
+            ("WEGRAPH_PASSWORD__REQUIRED", "Upper, DIGIT"),
+        ] {
+            assert!(check(&[(name, value)], Purpose::Tool).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn variables_of_kubernetes_are_no_faults_and_other_unknown_ones_are() {
+        let links = [
+            ("WEGRAPH_SERVICE_HOST", "10.0.0.1"),
+            ("WEGRAPH_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+            ("WEGRAPH_DB_SERVICE_PORT", "5432"),
+        ];
+        let config = check(&links, Purpose::Tool).unwrap();
+        assert_eq!(config.service_links, links.map(|(name, _)| name));
+        for (name, value, meant) in [
+            ("WEGRAPH_PORT", "8000", "listen (WEGRAPH_LISTEN)"),
+            (
+                "WEGRAPH_DATABASE_URL",
+                "x",
+                "database.url (WEGRAPH_DATABASE__URL)",
+            ),
+            (
+                "WEGRAPH_CORS__ORIGIN",
+                "x",
+                "cors.origins (WEGRAPH_CORS__ORIGINS)",
+            ),
+            ("WEGRAPH_LISTN", "", "listen (WEGRAPH_LISTEN)"),
+            (
+                "WEGRAPH_WECHAT__APP__1__SECERT",
+                "x",
+                "wechat.app.1.secret (WEGRAPH_WECHAT__APP__1__SECRET)",
+            ),
+        ] {
+            let faults = check(&[(name, value)], Purpose::Tool).unwrap_err().0;
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(
+                faults[0].contains(name) && faults[0].ends_with(meant),
+                "{faults:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn origins_are_listed_as_browsers_send_them() {
+        let origins = |text: &str| {
+            let config = check(&[("WEGRAPH_CORS__ORIGINS", text)], Purpose::Tool);
+            config.map(|config| config.cors.origins)
+        };
+        assert_eq!(origins("*").unwrap(), Origins::Any);
+        let listed = origins("https://Admin.example.com:443/ , http://localhost:5173").unwrap();
+        let expected = ["https://admin.example.com", "http://localhost:5173"];
+        assert_eq!(
+            listed,
+            Origins::Listed(expected.map(str::to_owned).to_vec())
+        );
+        for text in ["https://*.example.com", "*, https://admin.example.com", "x"] {
+            assert_eq!(origins(text).unwrap_err().0.len(), 1, "{text}");
+        }
+    }
+
+    #[test]
     fn development_listens_on_loopback_only() {
-        assert!(check(&[("WEGRAPH_LISTEN", "0.0.0.0:80")], Purpose::Dev).is_err());
-        assert!(check(&[("WEGRAPH_LISTEN", "[::1]:80")], Purpose::Dev).is_ok());
+        for wide in ["0.0.0.0:80", "[::]:80", "192.168.1.5:80"] {
+            let faults = check(&[("WEGRAPH_LISTEN", wide)], Purpose::Dev)
+                .unwrap_err()
+                .0;
+            assert!(faults[0].contains("loopback addresses only"), "{faults:?}");
+        }
+        for narrow in ["[::1]:80", "localhost:80", ":80", "127.9.9.9:80"] {
+            let config = check(&[("WEGRAPH_LISTEN", narrow)], Purpose::Dev).unwrap();
+            assert!(config.listen.ip().is_loopback(), "{narrow}");
+        }
     }
 
     #[test]

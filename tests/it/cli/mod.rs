@@ -2,3 +2,4 @@ mod commands;
 mod kill;
 mod outbox;
 mod serve;
+mod settings;
