@@ -31,12 +31,12 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
 #[derive(Debug, Clone)]
 pub(crate) struct TrustedProxies {
     networks: Arc<[IpNet]>,
-    header: ForwardingHeader,
+    header: Option<ForwardingHeader>,
 }
 
 impl TrustedProxies {
-    /// By their networks, and the header they set.
-    pub(crate) fn new(networks: &[IpNet], header: ForwardingHeader) -> Self {
+    /// By their networks, and the header they set; without one they are believed nothing.
+    pub(crate) fn new(networks: &[IpNet], header: Option<ForwardingHeader>) -> Self {
         Self {
             networks: networks.into(),
             header,
@@ -53,8 +53,10 @@ impl TrustedProxies {
     pub(crate) fn client_of(&self, parts: &Parts) -> Option<ClientAddress> {
         let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
         let mut address = peer.ip().to_canonical();
-        if self.contains(address) {
-            let hops = forwarded_for(&parts.headers, self.header);
+        if let Some(header) = self.header
+            && self.contains(address)
+        {
+            let hops = forwarded_for(&parts.headers, header);
             for hop in hops.iter().rev() {
                 match hop {
                     Some(hop) => address = hop.to_canonical(),
@@ -79,12 +81,16 @@ fn forwarded_for(headers: &HeaderMap, header: ForwardingHeader) -> Vec<Option<Ip
             .collect::<Vec<_>>()
             .join(",")
     };
-    let plain = all("x-forwarded-for");
-    let has_plain = !plain.is_empty() && header != ForwardingHeader::Forwarded;
-    if has_plain || header == ForwardingHeader::XForwardedFor {
-        return plain.split(',').map(parse_address).collect();
+    match header {
+        ForwardingHeader::XForwardedFor => {
+            let hops = all("x-forwarded-for");
+            hops.split(',').map(parse_address).collect()
+        }
+        ForwardingHeader::Forwarded => {
+            let hops = all("forwarded");
+            hops.split(',').map(forwarded_element).collect()
+        }
     }
-    all("forwarded").split(',').map(forwarded_element).collect()
 }
 
 fn forwarded_element(element: &str) -> Option<IpAddr> {
@@ -115,7 +121,10 @@ mod tests {
     use super::*;
     use axum::http::Request;
 
-    fn client(peer: &str, header: ForwardingHeader, headers: &[(&str, &str)]) -> String {
+    const PLAIN: Option<ForwardingHeader> = Some(ForwardingHeader::XForwardedFor);
+    const STANDARD: Option<ForwardingHeader> = Some(ForwardingHeader::Forwarded);
+
+    fn client(peer: &str, header: Option<ForwardingHeader>, headers: &[(&str, &str)]) -> String {
         let mut request = Request::builder();
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -131,19 +140,18 @@ mod tests {
 
     #[test]
     fn believes_trusted_proxies_only() {
-        let auto =
-            |peer: &str, headers: &[(&str, &str)]| client(peer, ForwardingHeader::Auto, headers);
+        let plain = |peer: &str, headers: &[(&str, &str)]| client(peer, PLAIN, headers);
         let chain = [("x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.0.0.3")];
-        assert_eq!(auto("198.51.100.1:5", &chain), "198.51.100.1");
-        assert_eq!(auto("127.0.0.1:5", &chain), "192.0.2.7");
-        assert_eq!(auto("[::ffff:127.0.0.1]:5", &chain), "192.0.2.7");
-        assert_eq!(auto("127.0.0.1:5", &[]), "127.0.0.1");
+        assert_eq!(plain("198.51.100.1:5", &chain), "198.51.100.1");
+        assert_eq!(plain("127.0.0.1:5", &chain), "192.0.2.7");
+        assert_eq!(plain("[::ffff:127.0.0.1]:5", &chain), "192.0.2.7");
+        assert_eq!(plain("127.0.0.1:5", &[]), "127.0.0.1");
         assert_eq!(
-            auto("127.0.0.1:5", &[("x-forwarded-for", "nonsense")]),
+            plain("127.0.0.1:5", &[("x-forwarded-for", "nonsense")]),
             "127.0.0.1"
         );
         assert_eq!(
-            auto("127.0.0.1:5", &[("x-forwarded-for", "10.1.1.1")]),
+            plain("127.0.0.1:5", &[("x-forwarded-for", "10.1.1.1")]),
             "10.1.1.1"
         );
         let standard = [
@@ -153,7 +161,7 @@ mod tests {
             ),
             ("forwarded", "for=10.0.0.9"),
         ];
-        assert_eq!(auto("127.0.0.1:5", &standard), "2001:db8::7");
+        assert_eq!(client("127.0.0.1:5", STANDARD, &standard), "2001:db8::7");
     }
 
     #[test]
@@ -163,16 +171,13 @@ mod tests {
             ("x-forwarded-for", "192.0.2.7"),
         ];
         for (header, expected) in [
-            (ForwardingHeader::Auto, "192.0.2.7"),
-            (ForwardingHeader::XForwardedFor, "192.0.2.7"),
-            (ForwardingHeader::Forwarded, "6.6.6.6"),
+            (PLAIN, "192.0.2.7"),
+            (STANDARD, "6.6.6.6"),
+            (None, "127.0.0.1"),
         ] {
             assert_eq!(client("127.0.0.1:5", header, &both), expected);
         }
-        let other = &both[..1];
-        assert_eq!(
-            client("127.0.0.1:5", ForwardingHeader::XForwardedFor, other),
-            "127.0.0.1"
-        );
+        assert_eq!(client("127.0.0.1:5", PLAIN, &both[..1]), "127.0.0.1");
+        assert_eq!(client("127.0.0.1:5", STANDARD, &both[1..]), "127.0.0.1");
     }
 }

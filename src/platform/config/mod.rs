@@ -276,10 +276,10 @@ pub struct WechatApp {
 /// Settings under `http`.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Whose forwarding headers are believed.
+    /// Whose forwarding header is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Which of their headers.
-    pub forwarding_header: ForwardingHeader,
+    /// Which of their headers; always there when there are proxies.
+    pub forwarding_header: Option<ForwardingHeader>,
     /// Connections at most.
     pub max_connections: usize,
     /// Longest wait for the headers of a request.
@@ -292,11 +292,10 @@ pub struct HttpConfig {
     pub max_pending_bytes: u32,
 }
 
-/// In which header the proxies tell the client's address. A client can send the other one, and most proxies pass it on.
+/// In which header the proxies tell the client's address. What a request has is no hint: a client can
+/// send the other one, and most proxies pass it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardingHeader {
-    /// `X-Forwarded-For`, or `Forwarded` when there is none. Right for proxies that always set the first.
-    Auto,
     /// `X-Forwarded-For`, which most proxies set.
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
@@ -307,11 +306,10 @@ impl FromStr for ForwardingHeader {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
+        match text.to_ascii_lowercase().as_str() {
             "x-forwarded-for" => Ok(Self::XForwardedFor),
             "forwarded" => Ok(Self::Forwarded),
-            _ => Err("expected auto, x-forwarded-for or forwarded".to_owned()),
+            _ => Err("must be x-forwarded-for or forwarded".to_owned()),
         }
     }
 }

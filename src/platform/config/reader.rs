@@ -14,9 +14,9 @@ use crate::platform::config::cors::parse_origin;
 use crate::platform::config::listen::parse_listen;
 use crate::platform::config::settings::is_of_listed_app;
 use crate::platform::config::{
-    AuthConfig, CharacterClass, DocumentLimits, DocumentPolicy, ErrorLimits, GithubConfig,
-    GraphqlConfig, MessageLanguage, MessageTemplate, MiniProgramState, Origins, PageLimits,
-    PasswordConfig, Purpose, RateLimitConfig, TemplateField, WechatApp, WechatConfig,
+    AuthConfig, CharacterClass, DocumentLimits, DocumentPolicy, ErrorLimits, ForwardingHeader,
+    GithubConfig, GraphqlConfig, MessageLanguage, MessageTemplate, MiniProgramState, Origins,
+    PageLimits, PasswordConfig, Purpose, RateLimitConfig, TemplateField, WechatApp, WechatConfig,
 };
 
 /// A value and where it comes from.
@@ -129,6 +129,25 @@ impl<'a> Reader<'a> {
             }
         }
         networks
+    }
+
+    /// Which header tells what `proxies` saw.
+    pub(super) fn forwarding_header(
+        &mut self,
+        name: &str,
+        proxies: &[IpNet],
+    ) -> Option<ForwardingHeader> {
+        let problem = match self.text(name).as_str() {
+            "" if proxies.is_empty() => return None,
+            "" => "must be x-forwarded-for or forwarded, whichever the http.trusted_proxies set"
+                .to_owned(),
+            text => match text.parse() {
+                Ok(header) => return Some(header),
+                Err(error) => error,
+            },
+        };
+        self.fault(name, problem);
+        None
     }
 
     pub(super) fn origins(&mut self, name: &str) -> Origins {

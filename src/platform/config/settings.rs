@@ -9,9 +9,8 @@ use crate::platform::config::reader::{Entry, Reader, days};
 use crate::platform::config::rules::{check_database, check_keys, redact_url};
 use crate::platform::config::unknown::{is_service_link, nearest};
 use crate::platform::config::{
-    AuditConfig, Config, ConfigFaults, CorsConfig, DatabaseConfig, DocumentPolicy,
-    ForwardingHeader, HttpConfig, LogConfig, LogFormat, NotificationsConfig, Purpose,
-    WebsocketConfig,
+    AuditConfig, Config, ConfigFaults, CorsConfig, DatabaseConfig, DocumentPolicy, HttpConfig,
+    LogConfig, LogFormat, NotificationsConfig, Purpose, WebsocketConfig,
 };
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -221,6 +220,9 @@ impl Settings {
             service_links,
         } = self;
         let mut reader = Reader::new(&entries, &mut faults);
+        let trusted_proxies = reader.networks("http.trusted_proxies");
+        let forwarding_header =
+            reader.forwarding_header("http.forwarding_header", &trusted_proxies);
         let mut config = Config {
             listen: reader.listen("listen", purpose),
             database: DatabaseConfig {
@@ -234,8 +236,8 @@ impl Settings {
             wechat: reader.wechat(),
             github: reader.github(),
             http: HttpConfig {
-                trusted_proxies: reader.networks("http.trusted_proxies"),
-                forwarding_header: reader.parse("http.forwarding_header", ForwardingHeader::Auto),
+                trusted_proxies,
+                forwarding_header,
                 max_connections: reader.within("http.max_connections", 1, 1_000_000) as usize,
                 header_timeout: reader.millis("http.header_timeout_ms", 100, 600_000),
                 body_timeout: reader.millis("http.body_timeout_ms", 100, 600_000),
@@ -350,7 +352,7 @@ fn flatten(table: &toml::Table) -> Vec<(String, Option<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::config::Origins;
+    use crate::platform::config::{ForwardingHeader, Origins};
 
     const GOOD: &str = "7d2c1f0e9b8a47566f5e4d3c2b1a0918";
 
@@ -641,6 +643,37 @@ mod tests {
                 faults[0].contains(name) && faults[0].ends_with(meant),
                 "{faults:?}"
             );
+        }
+    }
+
+    #[test]
+    fn who_trusts_proxies_says_which_header_they_set() {
+        let proxies = ("WEGRAPH_HTTP__TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8");
+        let header = |value| ("WEGRAPH_HTTP__FORWARDING_HEADER", value);
+        let config = check(&[], Purpose::Tool).unwrap();
+        assert_eq!(config.http.forwarding_header, None);
+        for (value, expected) in [
+            ("x-forwarded-for", ForwardingHeader::XForwardedFor),
+            ("X-Forwarded-For", ForwardingHeader::XForwardedFor),
+            ("forwarded", ForwardingHeader::Forwarded),
+        ] {
+            for settings in [&[header(value)][..], &[proxies, header(value)]] {
+                let config = check(settings, Purpose::Tool).unwrap();
+                assert_eq!(config.http.forwarding_header, Some(expected), "{value}");
+            }
+        }
+        for settings in [
+            &[proxies][..],
+            &[proxies, header("")],
+            &[proxies, header("auto")],
+            &[header("auto")],
+            &[header("x-real-ip")],
+        ] {
+            let faults = check(settings, Purpose::Tool).unwrap_err().0;
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            for part in ["http.forwarding_header", "x-forwarded-for or forwarded"] {
+                assert!(faults[0].contains(part), "{faults:?}");
+            }
         }
     }
 

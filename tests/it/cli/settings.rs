@@ -70,6 +70,7 @@ once! {
             ("WEGRAPH_LISTEN", "api.example.com:8000", "neither an IP address nor localhost"),
             ("WEGRAPH_LISTEN", "8000", ":8000"),
             ("WEGRAPH_CORS__ORIGINS", "https://*.example.com", "list each origin"),
+            ("WEGRAPH_HTTP__FORWARDING_HEADER", "auto", "must be x-forwarded-for or forwarded"),
             ("WEGRAPH_RATE_LIMIT__ENABLED", "maybe", "neither true nor false"),
         ] {
             let (ok, _, error) = check(folder.path(), &[(name, value)]).await;
@@ -77,6 +78,21 @@ once! {
                 assert!(!ok && error.contains(part), "{name}={value}: {error}");
             }
         }
+    }
+
+    async fn does_not_start_before_it_knows_which_header_the_proxies_set(){
+        let folder = TempDir::new().expect("a folder");
+        let proxies = ("WEGRAPH_HTTP__TRUSTED_PROXIES", "127.0.0.1");
+        let environment = [("WEGRAPH_AUTH__SECRET", SECRET), proxies];
+        let output = wegraph(folder.path(), &["serve"], &environment, "").await;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{error}");
+        for part in ["http.forwarding_header", "x-forwarded-for or forwarded", "1 fault"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let header = ("WEGRAPH_HTTP__FORWARDING_HEADER", "forwarded");
+        let (ok, _, error) = check(folder.path(), &[proxies, header]).await;
+        assert!(ok, "{error}");
     }
 
     async fn a_file_and_flags_are_read_the_same_way(){

@@ -115,7 +115,8 @@ once! {
     }
 
     async fn an_address_is_believed_from_trusted_proxies_only() {
-        let app = start(&[("HTTP__TRUSTED_PROXIES", "127.0.0.1"), ("RATE_LIMIT__FAILURES_PER_ADDRESS", "7")]).await;
+        let app = start(&[("HTTP__TRUSTED_PROXIES", "127.0.0.1"), ("HTTP__FORWARDING_HEADER", "x-forwarded-for"),
+            ("RATE_LIMIT__FAILURES_PER_ADDRESS", "7")]).await;
         for _ in 0..5 {
             assert_eq!(sign_in_from(&app, "192.0.2.1", "lin").await.code(), "INVALID_CREDENTIALS");
         }
