@@ -27,24 +27,28 @@ pub(crate) async fn read_json(
     let body = receive(headers, body, max, timeout)
         .await
         .map_err(Refusal::closing)?;
-    if !is_json(headers) {
-        return Err(unsupported(
-            "Content-Type 应为 application/json",
-            "the Content-Type must be application/json",
-        ));
-    }
-    let encoding = headers
-        .get(header::CONTENT_ENCODING)
-        .map(|value| value.to_str().unwrap_or_default().trim());
-    match encoding {
-        None => Ok(body),
-        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(body),
-        Some(encoding) if encoding.eq_ignore_ascii_case("gzip") => unpack(&body, max),
-        Some(_) => Err(unsupported(
+    check_type(headers)?;
+    match encodings(headers).as_slice() {
+        [] => Ok(body),
+        // x-gzip is another name of it (RFC 9110, section 8.4.1.3).
+        [encoding] if encoding == "gzip" || encoding == "x-gzip" => unpack(&body, max),
+        _ => Err(unsupported(
             "Content-Encoding 只支持 gzip",
             "the only Content-Encoding is gzip",
         )),
     }
+}
+
+/// What was done to the body, in lower case. Empty elements of the list do not count (RFC 9110,
+/// section 5.6.1).
+fn encodings(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    values
+        // What is no text is no known encoding.
+        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+        .map(|element| element.trim().to_ascii_lowercase())
+        .filter(|element| !element.is_empty() && element != "identity")
+        .collect()
 }
 
 fn unsupported(zh: &str, en: &str) -> Refusal {
@@ -111,16 +115,34 @@ fn unpack(body: &[u8], max: usize) -> Result<Bytes, Refusal> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is said to be JSON, and in UTF-8 if anything is said of that.
+fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
+    let content_type = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().unwrap_or_default().to_ascii_lowercase(),
+        _ => String::new(),
     };
-    let content_type = value.to_str().unwrap_or_default().to_ascii_lowercase();
     let mut parts = content_type.split(';').map(str::trim);
-    parts.next() == Some("application/json")
-        && parts.all(|part| match part.strip_prefix("charset=") {
-            Some(charset) => charset.trim_matches('"') == "utf-8",
-            None => true,
-        })
+    if parts.next() != Some("application/json") {
+        return Err(unsupported(
+            "Content-Type 应为 application/json",
+            "the Content-Type must be application/json",
+        ));
+    }
+    let mut parameters = parts.filter_map(|part| part.split_once('='));
+    let is_utf8 = parameters.all(|(name, value)| {
+        let value = value.trim();
+        let quoted = value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
+        // utf8 is not its registered name, but what many clients write.
+        name.trim_end() != "charset" || matches!(quoted.unwrap_or(value), "" | "utf-8" | "utf8")
+    });
+    if !is_utf8 {
+        return Err(unsupported(
+            "请求体的字符集（charset）应为 UTF-8",
+            "the charset of the request body must be UTF-8",
+        ));
+    }
+    Ok(())
 }

@@ -46,6 +46,9 @@ on_each_database! {
             ("text/plain", query.clone(), 415),
             ("application/x-www-form-urlencoded", "query={viewer{id}}".to_owned(), 415),
             ("application/json; charset=gbk", query.clone(), 415),
+            ("application/json; charset=utf-16", query.clone(), 415),
+            ("application/json; charset=\"utf-8", query.clone(), 415),
+            ("application/json; charset=utf-8; charset=gbk", query.clone(), 415),
             ("application/json", "{".to_owned(), 400),
             ("application/json", "[]".to_owned(), 400),
             ("application/json", "\"x\"".to_owned(), 400),
@@ -60,7 +63,11 @@ on_each_database! {
         }
         let deep = post(app, "application/json", "*/*", "[".repeat(10_000)).await;
         assert_eq!((deep.status.as_u16(), deep.code()), (400, "QUERY_TOO_COMPLEX"));
-        for content_type in ["application/json", "application/json;charset=UTF-8", "Application/JSON; charset=\"utf-8\""] {
+        let charset = post(app, "application/json; charset=GBK", "*/*", query.clone()).await;
+        assert!(charset.message().contains("UTF-8"), "{}", charset.message());
+        for content_type in ["application/json", "application/json;charset=UTF-8", "Application/JSON; charset=\"utf-8\"",
+            "application/json; charset=utf8", "application/json; charset=UTF8", "application/json; Charset=\"UTF8\"",
+            "application/json; charset=utf-8; profile=x", "application/json;", "application/json; charset="] {
             assert_eq!(post(app, content_type, "*/*", query.clone()).await.status, 200, "{content_type}");
         }
     }
