@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{Extension, Request};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::reply::Refusal;
-use crate::http::request_id::RequestId;
+use crate::http::server::{host_of, refuse};
 use crate::platform::locale::Message;
 
 /// Headers that proxies and tunnels add.
@@ -25,11 +25,7 @@ const FORWARDED: [&str; 7] = [
 
 /// Refuses requests that came through a proxy or a tunnel, those of other sites' pages, and those that name another host: a
 /// page of some site whose name was made to point here (DNS rebinding).
-pub(crate) async fn guard(
-    Extension(RequestId(request_id)): Extension<RequestId>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let host = request
         .uri()
@@ -59,7 +55,7 @@ pub(crate) async fn guard(
         return next.run(request).await;
     };
     let error = ApiError::new(ErrorCode::Forbidden).with_message(reason);
-    Refusal::new(StatusCode::FORBIDDEN, error).into_response(headers, &request_id)
+    refuse(headers, Refusal::new(StatusCode::FORBIDDEN, error))
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
@@ -67,21 +63,27 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
 }
 
 /// Whether an `Origin` header names a page of this machine.
-fn is_own_page(origin: &HeaderValue) -> bool {
+pub(crate) fn is_own_page(origin: &HeaderValue) -> bool {
     origin
         .to_str()
         .ok()
         .and_then(|origin| origin.split_once("://"))
-        .is_some_and(|(_, host)| is_loopback(host))
+        .is_some_and(|(scheme, authority)| !scheme.is_empty() && is_loopback(authority))
 }
 
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+fn is_loopback(authority: &str) -> bool {
+    host_of(authority).is_some_and(|host| {
+        host.eq_ignore_ascii_case("localhost") || ip_of(host).is_some_and(|ip| ip.is_loopback())
+    })
+}
+
+/// The address that a host is, if it is no name.
+fn ip_of(host: &str) -> Option<IpAddr> {
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address: IpAddr = bracketed.unwrap_or(host).parse().ok()?;
+    Some(address.to_canonical())
 }
 
 #[cfg(test)]

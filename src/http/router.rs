@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Extension, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -22,14 +23,14 @@ use crate::http::reply::Refusal;
 use crate::http::request_id::RequestId;
 use crate::http::state::AppState;
 use crate::http::{dev_only, export, graphql, playground, results, websocket};
-use crate::platform::config::Origins;
+use crate::platform::config::{Config, CorsConfig, Origins};
 use crate::platform::db::ping;
 use crate::platform::id::new_id;
 use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::schema::sdl;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The whole HTTP surface.
 pub fn build(state: AppState, is_dev: bool) -> Router {
@@ -60,11 +61,14 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
     router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed);
+    let proxies = TrustedProxies::new(&config.http.trusted_proxies, config.http.forwarding_header);
+    router = router
+        .layer(middleware::from_fn_with_state(proxies, identify))
+        .layer(cors(&config.cors, is_dev));
+    // Outside of what answers preflights.
     if is_dev {
         router = router.layer(middleware::from_fn(dev_only::guard));
     }
-    let proxies = TrustedProxies::new(&config.http.trusted_proxies, config.http.forwarding_header);
-    router = router.layer(middleware::from_fn_with_state(proxies, identify));
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -78,35 +82,30 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
         let value = HeaderValue::from_static(value);
         router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
-    router.layer(cors(&config.cors.origins)).with_state(state)
+    router.with_state(state)
 }
 
-/// Lets the pages of other sites call, and browsers remember that for two hours.
-fn cors(origins: &Origins) -> CorsLayer {
+/// Lets the pages of other sites call, in development also those of this machine, and browsers
+/// remember that for two hours.
+fn cors(config: &CorsConfig, is_dev: bool) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT_LANGUAGE,
-            HeaderName::from_static("idempotency-key"),
-            HeaderName::from_static("apollo-require-preflight"),
-        ])
+        .allow_headers(config.allowed_headers.clone())
         .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(7200));
-    match origins {
+    match &config.origins {
         Origins::Any => layer.allow_origin(Any),
         Origins::Listed(origins) => {
             let origins: Vec<HeaderValue> = origins
                 .iter()
                 .filter_map(|origin| HeaderValue::from_str(origin).ok())
                 .collect();
-            let listed = origins.clone();
+            let may_call = move |origin: &HeaderValue, _: &Parts| {
+                origins.contains(origin) || (is_dev && dev_only::is_own_page(origin))
+            };
             layer
-                .allow_origin(AllowOrigin::list(origins))
-                .allow_credentials(AllowCredentials::predicate(move |origin, _| {
-                    listed.contains(origin)
-                }))
+                .allow_origin(AllowOrigin::predicate(may_call.clone()))
+                .allow_credentials(AllowCredentials::predicate(may_call))
         }
     }
 }

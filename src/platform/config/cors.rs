@@ -1,6 +1,7 @@
-//! Origins, as browsers write them.
+//! Origins and names of headers, as browsers write them.
 
 use reqwest::Url;
+use reqwest::header::HeaderName;
 
 /// `text` as the `Origin` header has it: in lower case, without the default port and without the
 /// slash that the address bar adds.
@@ -29,6 +30,20 @@ pub(super) fn parse_origin(text: &str) -> Result<String, String> {
     }
     let url = format!("{scheme}://{authority}").parse::<Url>();
     Ok(url.map_err(|_| wrong())?.origin().ascii_serialization())
+}
+
+/// The name of a request header.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn parse_header_name(text: &str) -> Result<HeaderName, String> {
+    if text == "*" {
+        return Err(
+            "\"*\" allows nothing to those who call with credentials; list each header".to_owned(),
+        );
+    }
+    HeaderName::from_bytes(text.as_bytes())
+        .map_err(|_| format!("{text:?} is no name of a header, like x-requested-with"))
 }
 
 #[cfg(test)]
@@ -84,6 +99,15 @@ mod tests {
                 error.contains("* stands for all origins"),
                 "{text}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_header_has_a_name() {
+        let name = parse_header_name("X-Requested-With").expect("a name");
+        assert_eq!(name, "x-requested-with");
+        for text in ["x requested", "x:y", "头", "", "*"] {
+            assert!(parse_header_name(text).is_err(), "{text}");
         }
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use chrono::FixedOffset;
 use ipnet::IpNet;
 use reqwest::Url;
+use reqwest::header::HeaderName;
 use secrecy::SecretString;
 
 pub use self::rules::MIN_SECRET_BYTES;
@@ -319,6 +320,8 @@ impl FromStr for ForwardingHeader {
 pub struct CorsConfig {
     /// Which sites may call.
     pub origins: Origins,
+    /// Headers that their requests may have.
+    pub allowed_headers: Vec<HeaderName>,
 }
 
 /// Sites whose pages may call the server.

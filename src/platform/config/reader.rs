@@ -9,8 +9,9 @@ use std::time::Duration;
 use chrono::{FixedOffset, Offset, Utc};
 use ipnet::IpNet;
 use reqwest::Url;
+use reqwest::header::HeaderName;
 
-use crate::platform::config::cors::parse_origin;
+use crate::platform::config::cors::{parse_header_name, parse_origin};
 use crate::platform::config::listen::parse_listen;
 use crate::platform::config::settings::is_of_listed_app;
 use crate::platform::config::{
@@ -163,6 +164,17 @@ impl<'a> Reader<'a> {
             }
         }
         Origins::Listed(origins)
+    }
+
+    pub(super) fn header_names(&mut self, name: &str) -> Vec<HeaderName> {
+        let mut names = Vec::new();
+        for part in self.list_or_none(name) {
+            match parse_header_name(&part) {
+                Ok(header) => names.push(header),
+                Err(error) => self.fault(name, error),
+            }
+        }
+        names
     }
 
     pub(super) fn graphql(&mut self) -> GraphqlConfig {

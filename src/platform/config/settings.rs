@@ -246,6 +246,7 @@ impl Settings {
             },
             cors: CorsConfig {
                 origins: reader.origins("cors.origins"),
+                allowed_headers: reader.header_names("cors.allowed_headers"),
             },
             graphql: reader.graphql(),
             websocket: WebsocketConfig {
@@ -692,6 +693,30 @@ mod tests {
         );
         for text in ["https://*.example.com", "*, https://admin.example.com", "x"] {
             assert_eq!(origins(text).unwrap_err().0.len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_are_allowed_by_name() {
+        let allowed = |environment: &[(&str, &str)]| {
+            let config = check(environment, Purpose::Tool);
+            config.map(|config| config.cors.allowed_headers)
+        };
+        let usual = allowed(&[]).unwrap();
+        for name in ["content-type", "apollographql-client-name", "traceparent"] {
+            assert!(usual.contains(&name.parse().unwrap()), "{name}");
+        }
+        let own = |value| allowed(&[("WEGRAPH_CORS__ALLOWED_HEADERS", value)]);
+        assert_eq!(
+            own("Content-Type,X-Own").unwrap(),
+            ["content-type", "x-own"]
+        );
+        assert_eq!(own("").unwrap(), usual);
+        assert_eq!(own("none").unwrap(), [""; 0]);
+        for value in ["content type", "x:y, content-type", "*", "头"] {
+            let faults = own(value).unwrap_err().0;
+            assert_eq!(faults.len(), 1, "{value}: {faults:?}");
+            assert!(faults[0].contains("cors.allowed_headers"), "{faults:?}");
         }
     }
 

@@ -75,9 +75,24 @@ once! {
             assert_eq!(header("access-control-allow-origin").as_deref(), allowed, "{origin}");
             assert_eq!(header("access-control-allow-credentials").as_deref(), credentials, "{origin}");
             assert_eq!(header("access-control-max-age").as_deref(), Some("7200"));
+            let allowed_headers = header("access-control-allow-headers").unwrap_or_default();
+            for name in ["content-type", "x-requested-with", "apollographql-client-name", "graphql-require-preflight", "sentry-trace"] {
+                assert!(allowed_headers.split(',').any(|allowed| allowed == name), "{name}: {allowed_headers}");
+            }
             let reply = Reply::of(app.anonymous().post("/graphql").header("Origin", origin).bearer_auth("x").json(&json!({"query": "{ __typename }"}))).await;
             assert_eq!(reply.headers.get("access-control-allow-origin").map(|value| value.to_str().expect("text")), allowed);
             app.stop().await;
         }
+    }
+
+    async fn lets_sites_send_the_headers_that_are_allowed() {
+        let settings = [("CORS__ORIGINS", "https://Admin.example.com:443/"), ("CORS__ALLOWED_HEADERS", "Content-Type, X-Own")];
+        let app = TestApp::start_with(Engine::Sqlite, &settings).await;
+        let preflight = app.anonymous().request(reqwest::Method::OPTIONS, "/graphql")
+            .header("Origin", "https://admin.example.com").header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", "content-type,x-own").send().await.expect("an answer");
+        assert_eq!(preflight.headers()["access-control-allow-origin"], "https://admin.example.com");
+        assert_eq!(preflight.headers()["access-control-allow-headers"], "content-type,x-own");
+        app.stop().await;
     }
 }
