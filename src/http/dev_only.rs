@@ -24,13 +24,18 @@ const FORWARDED: [&str; 7] = [
 ];
 
 /// Refuses requests that came through a proxy or a tunnel, those of other sites' pages, and those that name another host: a
-/// page of some site whose name was made to point here (DNS rebinding).
+/// page of some site whose name was made to point here (DNS rebinding). An address cannot be made to
+/// point elsewhere, and emulators reach this machine by one that is not loopback.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let host = request
-        .uri()
-        .host()
-        .or_else(|| headers.get(header::HOST)?.to_str().ok());
+    // A target with a host wins over the header (RFC 9112, section 3.2.2). Without either it is
+    // HTTP/1.0, which no browser speaks.
+    let authority = match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => headers
+            .get(header::HOST)
+            .map(|host| host.to_str().unwrap_or_default()),
+    };
     let reason = if is_forwarded(headers) {
         Message::new(
             "wegraph dev 只接受本机直接发来的请求；对外服务请用 wegraph serve",
@@ -39,17 +44,17 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
     } else if headers
         .get_all(header::ORIGIN)
         .iter()
-        .any(|origin| !is_own_page(origin))
+        .any(|origin| !is_own_page(origin) && !is_same_address(origin, authority))
     {
         // WebSockets are open to the pages of all sites unless the server looks.
         Message::new(
             "wegraph dev 不接受其他网站页面发来的请求",
             "wegraph dev takes no requests from the pages of other sites",
         )
-    } else if !host.is_some_and(is_loopback) {
+    } else if authority.is_some_and(|authority| !is_loopback(authority) && !is_address(authority)) {
         Message::new(
-            "wegraph dev 只接受发往 localhost 的请求；对外服务请用 wegraph serve",
-            "wegraph dev takes requests to localhost only; use wegraph serve",
+            "wegraph dev 只接受发往 localhost 或 IP 地址的请求；对外服务请用 wegraph serve",
+            "wegraph dev takes requests to localhost and IP addresses only; use wegraph serve",
         )
     } else {
         return next.run(request).await;
@@ -69,6 +74,19 @@ pub(crate) fn is_own_page(origin: &HeaderValue) -> bool {
         .ok()
         .and_then(|origin| origin.split_once("://"))
         .is_some_and(|(scheme, authority)| !scheme.is_empty() && is_loopback(authority))
+}
+
+/// Whether an `Origin` header names a page that this server sent when it was asked by an address.
+fn is_same_address(origin: &HeaderValue, authority: Option<&str>) -> bool {
+    let page = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.strip_prefix("http://"));
+    page.is_some_and(is_address) && page == authority
+}
+
+fn is_address(authority: &str) -> bool {
+    host_of(authority).is_some_and(|host| ip_of(host).is_some())
 }
 
 fn is_loopback(authority: &str) -> bool {

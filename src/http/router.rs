@@ -20,17 +20,15 @@ use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::client_address::TrustedProxies;
 use crate::http::pending;
 use crate::http::reply::Refusal;
-use crate::http::request_id::RequestId;
+use crate::http::request_id::{REQUEST_ID, RequestId};
 use crate::http::state::AppState;
-use crate::http::{dev_only, export, graphql, playground, results, websocket};
+use crate::http::{dev_only, export, graphql, playground, results, server, websocket};
 use crate::platform::config::{Config, CorsConfig, Origins};
 use crate::platform::db::ping;
 use crate::platform::id::new_id;
 use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::schema::sdl;
-
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The whole HTTP surface.
 pub fn build(state: AppState, is_dev: bool) -> Router {
@@ -69,6 +67,7 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
     if is_dev {
         router = router.layer(middleware::from_fn(dev_only::guard));
     }
+    router = router.layer(middleware::from_fn(server::require_host));
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),

@@ -11,7 +11,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, HeaderValue, Request};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
+use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,8 +24,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
 use tower::ServiceExt;
 
+use crate::http::parameters::malformed;
 use crate::http::reply::Refusal;
-use crate::http::router::REQUEST_ID;
+use crate::http::request_id::REQUEST_ID;
 use crate::platform::config::HttpConfig;
 use crate::platform::id::new_id;
 
@@ -113,6 +115,37 @@ pub async fn serve(
         .is_err()
     {
         tracing::warn!("Stopping with requests still under way");
+    }
+}
+
+/// Refuses requests that do not say in one way which host they are for (RFC 9112, section 3.2): a
+/// proxy on the way may have read another `Host` than this server would.
+pub(crate) async fn require_host(request: Request<Body>, next: Next) -> Response {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let error = match (hosts.next(), hosts.next()) {
+        (Some(host), None) if host.to_str().is_ok_and(|host| host_of(host).is_some()) => None,
+        (Some(_), None) => Some(malformed(
+            "Host 请求头格式不正确",
+            "the Host header is no host and port",
+        )),
+        (Some(_), Some(_)) => Some(malformed(
+            "请求只能有一个 Host 请求头",
+            "the request has more than one Host header",
+        )),
+        // HTTP/1.0 knew none.
+        (None, _) if request.version() < Version::HTTP_11 => None,
+        (None, _) => Some(malformed(
+            "请求缺少 Host 请求头",
+            "the request has no Host header",
+        )),
+    };
+    match error {
+        Some(error) => {
+            let refusal = Refusal::new(StatusCode::BAD_REQUEST, error);
+            refuse(headers, refusal.closing())
+        }
+        None => next.run(request).await,
     }
 }
 

@@ -33,7 +33,7 @@ async fn let_go(app: &TestApp, client: &Client, request: String, wait: Duration)
 fn post(query: &str) -> String {
     let body = json!({"query": query}).to_string();
     format!(
-        "POST /graphql HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -41,7 +41,7 @@ fn post(query: &str) -> String {
 on_each_database! {
     async fn clients_that_hang_up_leave_every_connection_to_the_database_usable(app) {
         let admin = app.admin("boss").await;
-        let others = ["scores.csv", "scores.xlsx", "results"].map(|file| format!("GET /rubrics/default/{file} HTTP/1.1\r\n\r\n"));
+        let others = ["scores.csv", "scores.xlsx", "results"].map(|file| format!("GET /rubrics/default/{file} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         let parts = ["status: [DONE]", "priority: [HIGH]", "tag: \"a\"", "search: \"b\"", "dueAfter: \"2026-01-01T00:00:00Z\"", "isOverdue: true"];
         for round in 0..64_u64 {
             let wait = Duration::from_micros(round % 20 * 500);

@@ -6,6 +6,7 @@ mod face;
 mod graphiql;
 mod hang_up;
 mod health;
+mod host;
 mod hostile;
 mod pending;
 mod rate_limit;
