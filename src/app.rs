@@ -21,7 +21,7 @@ use crate::http::export::Exports;
 use crate::http::pending::Pending;
 use crate::http::router;
 use crate::http::server;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, Shared};
 use crate::http::websocket::Sockets;
 use crate::identity::IdentityService;
 use crate::notifications::{NotificationService, Notifier};
@@ -109,7 +109,7 @@ impl App {
             config,
         )?;
         let sockets = Sockets::new(&config.websocket);
-        let state = AppState {
+        let state = AppState::new(Shared {
             endpoint,
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
@@ -118,7 +118,7 @@ impl App {
             sockets: sockets.clone(),
             pending: Pending::new(&config.http),
             config: Arc::new(config.clone()),
-        };
+        });
         let router = router::build(state, is_dev);
         Ok(Self {
             db,

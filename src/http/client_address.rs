@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use ipnet::IpNet;
 
 use crate::platform::config::ForwardingHeader;
@@ -50,13 +50,13 @@ impl TrustedProxies {
     }
 
     /// The first address that is no trusted proxy, counted from this server: every header before it can be forged.
-    pub(crate) fn client_of(&self, parts: &Parts) -> Option<ClientAddress> {
-        let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    pub(crate) fn client_of<B>(&self, request: &Request<B>) -> Option<ClientAddress> {
+        let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         let mut address = peer.ip().to_canonical();
         if let Some(header) = self.header
             && self.contains(address)
         {
-            let hops = forwarded_for(&parts.headers, header);
+            let hops = forwarded_for(request.headers(), header);
             for hop in hops.iter().rev() {
                 match hop {
                     Some(hop) => address = hop.to_canonical(),
@@ -119,7 +119,6 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::Request;
 
     const PLAIN: Option<ForwardingHeader> = Some(ForwardingHeader::XForwardedFor);
     const STANDARD: Option<ForwardingHeader> = Some(ForwardingHeader::Forwarded);
@@ -129,12 +128,12 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let mut request = request.body(()).unwrap();
         let peer: SocketAddr = peer.parse().unwrap();
-        parts.extensions.insert(ConnectInfo(peer));
+        request.extensions_mut().insert(ConnectInfo(peer));
         let trusted = ["127.0.0.1/32", "10.0.0.0/8"].map(|network| network.parse().unwrap());
         let proxies = TrustedProxies::new(&trusted, header);
-        let ClientAddress(address) = proxies.client_of(&parts).unwrap();
+        let ClientAddress(address) = proxies.client_of(&request).unwrap();
         address.to_string()
     }
 

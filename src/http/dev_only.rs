@@ -3,13 +3,10 @@
 use std::net::IpAddr;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::graphql::error::{ApiError, ErrorCode};
-use crate::http::reply::Refusal;
-use crate::http::server::{host_of, refuse};
+use crate::http::host::host_of;
 use crate::platform::locale::Message;
 
 /// Headers that proxies and tunnels add.
@@ -23,10 +20,10 @@ const FORWARDED: [&str; 7] = [
     "x-real-ip",
 ];
 
-/// Refuses requests that came through a proxy or a tunnel, those of other sites' pages, and those that name another host: a
+/// Why a request is refused: it came through a proxy or a tunnel, is of another site's page, or names another host: a
 /// page of some site whose name was made to point here (DNS rebinding). An address cannot be made to
 /// point elsewhere, and emulators reach this machine by one that is not loopback.
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
+pub(crate) fn fault(request: &Request) -> Option<ApiError> {
     let headers = request.headers();
     // A target with a host wins over the header (RFC 9112, section 3.2.2). Without either it is
     // HTTP/1.0, which no browser speaks.
@@ -57,10 +54,9 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
             "wegraph dev takes requests to localhost and IP addresses only; use wegraph serve",
         )
     } else {
-        return next.run(request).await;
+        return None;
     };
-    let error = ApiError::new(ErrorCode::Forbidden).with_message(reason);
-    refuse(headers, Refusal::new(StatusCode::FORBIDDEN, error))
+    Some(ApiError::new(ErrorCode::Forbidden).with_message(reason))
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use async_graphql::Response as GraphqlResponse;
-use axum::body::Body;
-use axum::extract::{Extension, RawQuery, State};
+use axum::extract::{Extension, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
@@ -28,9 +28,9 @@ pub(crate) async fn post(
     State(state): State<AppState>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     ClientAddress(address): ClientAddress,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
+    let (Parts { headers, .. }, body) = request.into_parts();
     let (limits, http) = (&state.config.graphql, &state.config.http);
     let body = read_json(&headers, body, limits.max_body_bytes, http.body_timeout).await;
     let operations = body.and_then(|body| {
@@ -44,28 +44,32 @@ pub(crate) async fn post(
         }
     };
     // Boxed, so that a request whose body is still on its way holds no room for what comes after.
-    Box::pin(run(state, headers, request_id, address, operations)).await
+    Box::pin(async move {
+        let reply = run(&state, &headers, &request_id, address, operations).await;
+        state.pending.hold(reply, &headers, &request_id).await
+    })
+    .await
 }
 
 async fn run(
-    state: AppState,
-    headers: HeaderMap,
-    request_id: String,
+    state: &AppState,
+    headers: &HeaderMap,
+    request_id: &str,
     address: IpAddr,
     operations: Operations,
 ) -> Response {
-    let context = match signed_in(&state, &headers, request_id, address).await {
+    let context = match signed_in(state, headers, request_id, address).await {
         Ok(context) => context,
         Err(response) => return *response,
     };
-    let media_type = MediaType::negotiate(&headers);
+    let media_type = MediaType::negotiate(headers);
     let mut allowance = state.endpoint.allowance(Transport::Http);
     match operations {
         Operations::Single(parameters) => {
             if parameters.is_empty() {
                 let missing = malformed("缺少 query 参数", "the parameter query is missing");
                 return Refusal::new(StatusCode::BAD_REQUEST, missing)
-                    .into_response(&headers, &context.request_id);
+                    .into_response(headers, request_id);
             }
             match state.endpoint.prepare(parameters, &context, &mut allowance) {
                 Ok(prepared) => {
@@ -75,7 +79,7 @@ async fn run(
                 Err(error) => reply::graphql(&refused(error, &context), media_type),
             }
         }
-        Operations::Batch(batch) => run_batch(&state, batch, &context, allowance, media_type).await,
+        Operations::Batch(batch) => run_batch(state, batch, &context, allowance, media_type).await,
     }
 }
 
@@ -132,8 +136,19 @@ pub(crate) async fn get(
     State(state): State<AppState>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     ClientAddress(address): ClientAddress,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let (Parts { headers, uri, .. }, _) = request.into_parts();
+    let reply = answer(&state, &headers, &request_id, address, uri.query()).await;
+    state.pending.hold(reply, &headers, &request_id).await
+}
+
+async fn answer(
+    state: &AppState,
+    headers: &HeaderMap,
+    request_id: &str,
+    address: IpAddr,
+    query: Option<&str>,
 ) -> Response {
     let wants_page = headers
         .get(header::ACCEPT)
@@ -142,10 +157,8 @@ pub(crate) async fn get(
     if query.is_none() && wants_page && state.config.graphql.playground {
         return Redirect::to("/graphiql").into_response();
     }
-    let parameters = Parameters::from_query_string(
-        query.as_deref().unwrap_or_default(),
-        &state.config.graphql.limits,
-    );
+    let parameters =
+        Parameters::from_query_string(query.unwrap_or_default(), &state.config.graphql.limits);
     let parameters = match parameters {
         Ok(parameters) if parameters.is_empty() => Err(malformed(
             "缺少 query 参数",
@@ -157,21 +170,21 @@ pub(crate) async fn get(
         Ok(parameters) => parameters,
         Err(error) => {
             let refusal = Refusal::new(StatusCode::BAD_REQUEST, error);
-            return refuse(&state, refusal, &headers, &request_id, address);
+            return refuse(state, refusal, headers, request_id, address);
         }
     };
-    let context = match signed_in(&state, &headers, request_id, address).await {
+    let context = match signed_in(state, headers, request_id, address).await {
         Ok(context) => context,
         Err(response) => return *response,
     };
-    let media_type = MediaType::negotiate(&headers);
+    let media_type = MediaType::negotiate(headers);
     let mut allowance = state.endpoint.allowance(Transport::Http);
     match state.endpoint.prepare(parameters, &context, &mut allowance) {
         Ok(prepared) if prepared.is_query() => {
             let response = state.endpoint.execute(prepared, context).await;
             reply::graphql(&response, media_type)
         }
-        Ok(_) => refuse_method(&headers, &context.request_id),
+        Ok(_) => refuse_method(headers, request_id),
         Err(error) => reply::graphql(&refused(error, &context), media_type),
     }
 }
@@ -213,14 +226,14 @@ fn refuse_method(headers: &HeaderMap, request_id: &str) -> Response {
 async fn signed_in(
     state: &AppState,
     headers: &HeaderMap,
-    request_id: String,
+    request_id: &str,
     client_address: IpAddr,
 ) -> Result<RequestContext, Box<Response>> {
     match state.endpoint.authenticate(authorization(headers)).await {
         Ok(access) => Ok(RequestContext {
             viewer: access.map(|access| access.viewer),
             locale: locale(headers),
-            request_id,
+            request_id: request_id.to_owned(),
             user_agent: text(headers, header::USER_AGENT),
             client_address,
             wechat_app_id: wechat_app_id(headers),
@@ -230,8 +243,8 @@ async fn signed_in(
             let limited = state.endpoint.charge_refusal(client_address).err();
             Err(Box::new(match limited {
                 Some(limited) => Refusal::new(StatusCode::TOO_MANY_REQUESTS, limited)
-                    .into_response(headers, &request_id),
-                None => unauthorized(error, headers, &request_id),
+                    .into_response(headers, request_id),
+                None => unauthorized(error, headers, request_id),
             }))
         }
     }

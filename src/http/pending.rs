@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
-use axum::extract::{Extension, Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,8 +13,6 @@ use tokio::time::Instant;
 
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::reply::Refusal;
-use crate::http::request_id::RequestId;
-use crate::http::state::AppState;
 use crate::platform::config::HttpConfig;
 use crate::platform::locale::Message;
 
@@ -70,33 +66,32 @@ impl Pending {
     }
 }
 
-/// Sends a large reply in pieces, in the room that it needs.
-pub(crate) async fn hold(
-    State(state): State<AppState>,
-    Extension(RequestId(request_id)): Extension<RequestId>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let languages = request.headers().get(header::ACCEPT_LANGUAGE).cloned();
-    let reply = next.run(request).await;
-    let size = reply.body().size_hint().exact().unwrap_or_default();
-    let room = match state.pending.reserve(size as usize).await {
-        Ok(None) => return reply,
-        Ok(room) => room,
-        Err(error) => {
-            let headers = languages.map(|languages| (header::ACCEPT_LANGUAGE, languages));
-            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
-                .into_response(&headers.into_iter().collect(), &request_id);
-        }
-    };
-    let (mut parts, body) = reply.into_parts();
-    // It is in memory already; nothing can fail.
-    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, bytes.len().into());
-    let deadline = Instant::now() + state.pending.time;
-    Response::from_parts(parts, in_pieces(bytes, room, deadline))
+impl Pending {
+    /// The reply as it is sent: a large one in pieces, in the room that it needs.
+    pub(crate) async fn hold(
+        &self,
+        reply: Response,
+        headers: &HeaderMap,
+        request_id: &str,
+    ) -> Response {
+        let size = reply.body().size_hint().exact().unwrap_or_default();
+        let room = match self.reserve(size as usize).await {
+            Ok(None) => return reply,
+            Ok(room) => room,
+            Err(error) => {
+                return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
+                    .into_response(headers, request_id);
+            }
+        };
+        let (mut parts, body) = reply.into_parts();
+        // It is in memory already; nothing can fail.
+        let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        parts
+            .headers
+            .insert(header::CONTENT_LENGTH, bytes.len().into());
+        let deadline = Instant::now() + self.time;
+        Response::from_parts(parts, in_pieces(bytes, room, deadline))
+    }
 }
 
 fn in_pieces(bytes: Bytes, room: Option<OwnedSemaphorePermit>, deadline: Instant) -> Body {

@@ -1,45 +1,35 @@
 //! The routes, and what every request passes first.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Extension, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures_util::FutureExt;
 use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::gateway::refusal::malformed;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::client_address::TrustedProxies;
-use crate::http::pending;
+use crate::http::entry::{self, Entry};
 use crate::http::reply::Refusal;
 use crate::http::request_id::{REQUEST_ID, RequestId};
 use crate::http::state::AppState;
-use crate::http::{dev_only, export, graphql, playground, results, server, websocket};
-use crate::platform::config::{Config, CorsConfig, Origins};
+use crate::http::{dev_only, export, graphql, playground, results, websocket};
+use crate::platform::config::{CorsConfig, Origins};
 use crate::platform::db::ping;
-use crate::platform::id::new_id;
 use crate::platform::task::to_end;
-use crate::platform::telemetry::count_panic;
 use crate::schema::sdl;
 
 /// The whole HTTP surface.
 pub fn build(state: AppState, is_dev: bool) -> Router {
     let config = Arc::clone(&state.config);
     let mut router = Router::new()
-        .route(
-            "/graphql",
-            get(graphql::get)
-                .post(graphql::post)
-                .layer(middleware::from_fn_with_state(state.clone(), pending::hold)),
-        )
+        .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/graphql/ws", get(websocket::upgrade))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -59,28 +49,17 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
     router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed);
+    let has_pages_elsewhere = match &config.cors.origins {
+        Origins::Any => true,
+        Origins::Listed(origins) => is_dev || !origins.is_empty(),
+    };
+    if has_pages_elsewhere {
+        router = router.layer(cors(&config.cors, is_dev));
+    }
     let proxies = TrustedProxies::new(&config.http.trusted_proxies, config.http.forwarding_header);
-    router = router
-        .layer(middleware::from_fn_with_state(proxies, identify))
-        .layer(cors(&config.cors, is_dev));
     // Outside of what answers preflights.
-    if is_dev {
-        router = router.layer(middleware::from_fn(dev_only::guard));
-    }
-    router = router.layer(middleware::from_fn(server::require_host));
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        // Pages bring their own.
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
-    ] {
-        let value = HeaderValue::from_static(value);
-        router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
-    }
+    let entry = Entry::new(proxies, is_dev);
+    router = router.layer(middleware::from_fn_with_state(entry, entry::pass));
     router.with_state(state)
 }
 
@@ -107,33 +86,6 @@ fn cors(config: &CorsConfig, is_dev: bool) -> CorsLayer {
                 .allow_credentials(AllowCredentials::predicate(may_call))
         }
     }
-}
-
-/// Gives the request an id, finds out where it comes from, and answers for a handler that panics.
-async fn identify(State(proxies): State<TrustedProxies>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let id = new_id().to_string();
-    parts.extensions.insert(RequestId(id.clone()));
-    if let Some(address) = proxies.client_of(&parts) {
-        parts.extensions.insert(address);
-    }
-    let languages = parts.headers.get(header::ACCEPT_LANGUAGE).cloned();
-    let handling = next.run(Request::from_parts(parts, body));
-    let mut response = match AssertUnwindSafe(handling).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            let panics = count_panic();
-            tracing::error!(panics, request_id = id, "A request handler panicked");
-            let languages = languages.map(|languages| (header::ACCEPT_LANGUAGE, languages));
-            let error = ApiError::internal("a request handler panicked");
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
-                .into_response(&HeaderMap::from_iter(languages), &id)
-        }
-    };
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response
 }
 
 async fn not_found(Extension(RequestId(id)): Extension<RequestId>, headers: HeaderMap) -> Response {

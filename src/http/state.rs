@@ -1,5 +1,6 @@
 //! What the handlers share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::gateway::endpoint::Endpoint;
@@ -11,9 +12,27 @@ use crate::platform::config::Config;
 use crate::platform::db::Database;
 use crate::scores::ScoreService;
 
-/// What the handlers share.
+/// What the handlers share; a clone is cheap.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+impl AppState {
+    /// The state of a server.
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What the handlers share.
+pub struct Shared {
     /// The way into the schema.
     pub endpoint: Endpoint,
     /// For `/readyz`.
