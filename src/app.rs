@@ -29,7 +29,7 @@ use crate::platform::clock::Clock;
 use crate::platform::config::{Config, DatabaseConfig, HttpConfig};
 use crate::platform::db::{Database, is_missing_file, lock_schema, unless_locked};
 use crate::platform::http_client;
-use crate::schema::{self, Services, Sources};
+use crate::schema::{self, Services};
 use crate::scores::ScoreService;
 use crate::tasks::TaskService;
 
@@ -94,20 +94,10 @@ impl App {
                 Notifier::new(&config.wechat),
             )),
             notifications: Arc::clone(&notifications),
-            github: Arc::clone(&github),
+            github,
             pages: config.graphql.pages,
         });
-        let sources = Sources {
-            db: Arc::clone(&db),
-            github,
-        };
-        let endpoint = Endpoint::new(
-            schema,
-            sources,
-            Arc::clone(&identity),
-            http::OWN_DOCUMENTS,
-            config,
-        )?;
+        let endpoint = Endpoint::new(schema, Arc::clone(&identity), http::OWN_DOCUMENTS, config)?;
         let sockets = Sockets::new(&config.websocket);
         let state = AppState::new(Shared {
             endpoint,

@@ -211,7 +211,7 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
         .iter()
         .any(|name| settings.is_set(name));
     let mut config = settings.check(Purpose::Dev)?;
-    start_log(&config)?;
+    let _log = start_log(&config)?;
     if is_github_simulated {
         let simulator = GithubSimulator::start(Arc::clone(&clock)).await?;
         config.github.api_url = simulator.base_url().parse()?;
@@ -244,8 +244,8 @@ async fn dev(sources: &Sources) -> anyhow::Result<()> {
 }
 
 /// Starts the log, with what the settings could not say before.
-fn start_log(config: &Config) -> anyhow::Result<()> {
-    telemetry::init(&config.log)?;
+fn start_log(config: &Config) -> anyhow::Result<telemetry::Log> {
+    let log = telemetry::init(&config.log)?;
     if !config.service_links.is_empty() {
         let variables = config.service_links.join(", ");
         tracing::info!(
@@ -253,7 +253,7 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
             "These variables are no settings: Kubernetes sets them for its Services"
         );
     }
-    Ok(())
+    Ok(log)
 }
 
 fn greeting(base: &str, config: &Config, is_simulated: bool, is_github_simulated: bool) -> String {
@@ -322,7 +322,7 @@ fn kept_secret(path: &Path) -> anyhow::Result<String> {
 
 async fn serve(sources: &Sources) -> anyhow::Result<()> {
     let config = load(sources, Purpose::Serve)?;
-    start_log(&config)?;
+    let _log = start_log(&config)?;
     tracing::info!("Opening the database");
     prepare_tables(&config)
         .await

@@ -22,13 +22,14 @@ use crate::gateway::refusal::{invalid, too_complex};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode, cap_errors, code_of, finish};
 use crate::graphql::loader::BatchQueue;
+use crate::graphql::scope::RequestScope;
 use crate::identity::{Access, IdentityService};
 use crate::platform::config::{Config, ErrorLimits};
 use crate::platform::locale::{Locale, Message};
 use crate::platform::task::to_end;
 use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
-use crate::schema::{AppSchema, ESTIMATES, Sources, failure_prefix, sdl, with_loaders};
+use crate::schema::{AppSchema, ESTIMATES, failure_prefix, sdl};
 
 /// Queries and mutations at a time; far more than there are connections to the database.
 const MAX_EXECUTIONS: usize = 2048;
@@ -39,7 +40,6 @@ pub struct Endpoint(Arc<Inner>);
 
 struct Inner {
     schema: AppSchema,
-    sources: Sources,
     identity: Arc<IdentityService>,
     documents: Documents,
     rates: Option<Arc<RateLimits>>,
@@ -97,7 +97,6 @@ impl Endpoint {
     /// When a trusted document would be refused, or its manifest cannot be read.
     pub fn new(
         schema: AppSchema,
-        sources: Sources,
         identity: Arc<IdentityService>,
         own_documents: &[(&str, &str)],
         config: &Config,
@@ -108,7 +107,6 @@ impl Endpoint {
             documents: Documents::new(checks, graphql, own_documents)?,
             rates: RateLimits::new(&config.rate_limit),
             schema,
-            sources,
             identity,
             timeout: graphql.timeout,
             errors: graphql.errors,
@@ -286,12 +284,8 @@ impl Endpoint {
         let log = Log::new(&prepared, &context);
         let (locale, request_id) = (context.locale, context.request_id.clone());
         let batches = BatchQueue::default();
-        let sources = &self.0.sources;
-        let asker = sources
-            .github
-            .asker(context.client_address, Some(prepared.deadline));
-        let request = prepared.request.data(context);
-        let request = with_loaders(request, sources, &batches, Arc::new(asker));
+        let scope = RequestScope::new(batches.clone(), Some(prepared.deadline));
+        let request = prepared.request.data(context).data(scope);
         let execution = batches.run(self.0.schema.execute(request));
         let outcome = AssertUnwindSafe(execution).catch_unwind();
         let response = match outcome.instrument(log.span.clone()).await {
@@ -314,10 +308,8 @@ impl Endpoint {
         let (locale, request_id) = (context.locale, context.request_id.clone());
         // The stream is dropped when the client has had enough of it; its batches must not be.
         let batches = BatchQueue::detached();
-        let sources = &self.0.sources;
-        let asker = sources.github.asker(context.client_address, None);
-        let request = prepared.request.data(context);
-        let request = with_loaders(request, sources, &batches, Arc::new(asker));
+        let scope = RequestScope::new(batches.clone(), None);
+        let request = prepared.request.data(context).data(scope);
         let events = self.0.schema.execute_stream(request);
         let state = Some((events, batches, log, this, request_id));
         Box::pin(stream::unfold(state, move |state| async move {

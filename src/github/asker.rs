@@ -5,10 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use async_graphql::Context;
 use moka::sync::Cache;
 use tokio::time::Instant;
 
 use crate::clients::github::GithubError;
+use crate::github::GithubService;
+use crate::graphql::context::{request, service};
+use crate::graphql::error::ApiError;
+use crate::graphql::scope::{PerRequest, RequestScope};
 use crate::platform::address::network_of;
 
 /// Addresses that are remembered for a minute.
@@ -53,6 +58,13 @@ pub struct Asker {
     timeout: Duration,
     /// When it has waited long enough for something newer than old copies.
     until_old: OnceLock<Instant>,
+}
+
+impl PerRequest for Asker {
+    fn make(ctx: &Context<'_>, scope: &RequestScope) -> Result<Self, ApiError> {
+        let github: &GithubService = service(ctx)?;
+        Ok(github.asker(request(ctx)?.client_address, scope.deadline))
+    }
 }
 
 impl Asker {

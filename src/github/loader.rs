@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use async_graphql::Context;
 use async_graphql::dataloader::Loader;
 
 use crate::clients::github::GithubError;
 use crate::github::service::{RepositoryCopy, name_key};
 use crate::github::{Asker, GithubService};
+use crate::graphql::context::shared_service;
+use crate::graphql::error::ApiError;
+use crate::graphql::scope::{RequestLoader, shared};
 
 /// Loads repositories by owner and name.
 pub struct RepositoryLoader {
@@ -20,6 +24,12 @@ impl RepositoryLoader {
     /// A loader that asks `github` for `asker`.
     pub fn new(github: Arc<GithubService>, asker: Arc<Asker>) -> Self {
         Self { github, asker }
+    }
+}
+
+impl RequestLoader for RepositoryLoader {
+    fn make(ctx: &Context<'_>) -> Result<Self, ApiError> {
+        Ok(Self::new(shared_service(ctx)?, shared(ctx)?))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod keyset;
 pub mod loader;
 pub mod pagination;
 pub mod scalars;
+pub mod scope;
 
 use async_graphql::{InputType, MaybeUndefined};
 

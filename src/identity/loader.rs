@@ -3,12 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use async_graphql::Context;
 use async_graphql::dataloader::Loader;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::entity::user;
+use crate::graphql::context::shared_service;
+use crate::graphql::error::ApiError;
 use crate::graphql::loader::padded;
+use crate::graphql::scope::RequestLoader;
 use crate::identity::repository;
 use crate::platform::db::Database;
 
@@ -23,6 +27,12 @@ impl UserLoader {
     /// A loader that reads from `db`.
     pub fn new(db: Arc<Database>) -> Self {
         Self { db }
+    }
+}
+
+impl RequestLoader for UserLoader {
+    fn make(ctx: &Context<'_>) -> Result<Self, ApiError> {
+        Ok(Self::new(shared_service::<Database>(ctx)?))
     }
 }
 

@@ -1,11 +1,18 @@
 //! Logs, and the counter of panics.
 
-use std::io::IsTerminal;
+use std::fmt::{self, Debug};
+use std::io::{BufWriter, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing::{Level, Metadata};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -13,21 +20,34 @@ use crate::platform::config::{LogConfig, LogFormat};
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
+/// Lines that may wait to be written; whoever has one more to say waits, too, and none is lost.
+const MAX_WAITING_LINES: usize = 8192;
+
+/// Writes what is still waiting when it is dropped.
+#[must_use = "what is logged after it was dropped is lost"]
+pub struct Log(#[expect(dead_code, reason = "it is there to be dropped")] WorkerGuard);
+
 /// Starts logging to standard error. Call once.
+///
+/// A thread of its own writes, many lines at once when there are many: a request does not wait for the system.
 ///
 /// # Errors
 /// When `config.filter` is not a filter, or logging was started before.
-pub fn init(config: &LogConfig) -> anyhow::Result<()> {
+pub fn init(config: &LogConfig) -> anyhow::Result<Log> {
     let filter = EnvFilter::try_new(&config.filter)?.and(filter_fn(is_harmless));
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(false)
+        .buffered_lines_limit(MAX_WAITING_LINES)
+        .thread_name("log")
+        .finish(BufWriter::new(std::io::stderr()));
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let registry = tracing_subscriber::registry();
     match config.format {
         LogFormat::Json => registry
             .with(
                 layer
-                    .json()
-                    .flatten_event(true)
-                    .with_span_list(false)
+                    .event_format(JsonLine)
+                    .fmt_fields(JsonFields::new())
                     .with_filter(filter),
             )
             .try_init()?,
@@ -40,7 +60,7 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
             )
             .try_init()?,
     }
-    Ok(())
+    Ok(Log(guard))
 }
 
 /// Not a fine level of a library: those print URLs, headers, frames and bound values, secrets among them. No setting turns them
@@ -53,4 +73,164 @@ fn is_harmless(metadata: &Metadata<'_>) -> bool {
 /// Counts a panic that was caught, and returns how many there have been.
 pub fn count_panic() -> u64 {
     PANICS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// A JSON object a line: time, level, the event's fields, the innermost span.
+///
+/// The library's own format reads the span's fields back from JSON for every event, which cost a request more than its execution.
+struct JsonLine;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        writer.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(writer, "\",\"level\":\"{}\"", event.metadata().level())?;
+        let mut fields = Fields {
+            writer: &mut writer,
+            result: Ok(()),
+        };
+        event.record(&mut fields);
+        fields.result?;
+        write!(writer, ",\"target\":\"{}\"", event.metadata().target())?;
+        let span = event.parent().and_then(|id| ctx.span(id));
+        if let Some(span) = span.or_else(|| ctx.lookup_current()) {
+            let extensions = span.extensions();
+            let known = extensions.get::<FormattedFields<N>>();
+            let known = known.map_or("", |fields| fields.fields.as_str());
+            let known = known.strip_suffix('}').unwrap_or("{");
+            let comma = if known == "{" { "" } else { "," };
+            write!(
+                writer,
+                ",\"span\":{known}{comma}\"name\":\"{}\"}}",
+                span.name()
+            )?;
+        }
+        writer.write_str("}\n")
+    }
+}
+
+struct Fields<'a, 'writer> {
+    writer: &'a mut Writer<'writer>,
+    result: fmt::Result,
+}
+
+impl Fields<'_, '_> {
+    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        if self.result.is_ok() {
+            // Names are ours and need no escapes.
+            self.result = write!(self.writer, ",\"{}\":", field.name());
+        }
+        if self.result.is_ok() {
+            self.result = value(self.writer);
+        }
+    }
+
+    fn write_text(&mut self, field: &Field, text: &str) {
+        self.write(field, |writer| {
+            let is_plain = |b: u8| b >= b' ' && b != b'"' && b != b'\\';
+            match text.bytes().all(is_plain) {
+                true => write!(writer, "\"{text}\""),
+                false => {
+                    let escaped = serde_json::to_string(text).map_err(|_| fmt::Error)?;
+                    writer.write_str(&escaped)
+                }
+            }
+        });
+    }
+}
+
+impl Visit for Fields<'_, '_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.write(field, |writer| match value.is_finite() {
+            true => write!(writer, "{value}"),
+            false => writer.write_str("null"),
+        });
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.write(field, |writer| write!(writer, "{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.write(field, |writer| write!(writer, "{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.write(field, |writer| write!(writer, "{value}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.write_text(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.write_text(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn writes_one_object_a_line() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .event_format(JsonLine)
+            .fmt_fields(JsonFields::new())
+            .with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("alone");
+            let span =
+                tracing::info_span!("graphql", request.id = "a\"b", operation.r#type = "query");
+            let _entered = span.enter();
+            let text = "line\nbreak";
+            tracing::warn!(text, n = -1, ms = 0.5, yes = true, cause = ?Some("x\"y"), "中文 {}", 1);
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let mut lines = text.lines().map(|line| {
+            let mut line: Value = serde_json::from_str(line).expect(line);
+            assert!(line["timestamp"].take().is_string());
+            line
+        });
+        let target = "wegraph::platform::telemetry::tests";
+        let alone =
+            json!({"timestamp": null, "level": "INFO", "message": "alone", "target": target});
+        assert_eq!(lines.next(), Some(alone));
+        let full = json!({
+            "timestamp": null, "level": "WARN", "message": "中文 1", "target": target,
+            "text": "line\nbreak", "n": -1, "ms": 0.5, "yes": true, "cause": "Some(\"x\\\"y\")",
+            "span": {"request.id": "a\"b", "operation.type": "query", "name": "graphql"},
+        });
+        assert_eq!(lines.next(), Some(full));
+    }
 }

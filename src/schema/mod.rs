@@ -6,16 +6,14 @@ mod node;
 use std::sync::Arc;
 
 use async_graphql::{
-    MergedObject, MergedSubscription, Request, SDLExportOptions, Schema, SchemaBuilder,
-    ValidationMode,
+    MergedObject, MergedSubscription, SDLExportOptions, Schema, SchemaBuilder, ValidationMode,
 };
 
+use crate::github::GithubService;
 use crate::github::graphql::GithubQuery;
-use crate::github::{Asker, GithubService, RepositoryLoader};
 use crate::graphql::estimates::Estimates;
-use crate::graphql::loader::BatchQueue;
+use crate::identity::IdentityService;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
-use crate::identity::{IdentityService, UserLoader};
 use crate::notifications::NotificationService;
 use crate::notifications::graphql::NotificationsMutation;
 use crate::platform::config::PageLimits;
@@ -23,12 +21,12 @@ use crate::platform::db::Database;
 use crate::platform::locale::Message;
 use crate::schema::catalog::CatalogQuery;
 use crate::schema::node::NodeQuery;
+use crate::scores::ScoreService;
 use crate::scores::graphql::{
     ScoresAdminMutation, ScoresMutation, ScoresQuery, ScoresSubscription, submission_failed,
 };
-use crate::scores::{ScoreLoader, ScoreService};
+use crate::tasks::TaskService;
 use crate::tasks::graphql::{TasksMutation, TasksQuery, TasksSubscription};
-use crate::tasks::{TaskLoader, TaskService};
 
 /// Everything that can be read. Lists are Relay connections; a lookup answers null for what is not there or not the
 /// caller's to see.
@@ -115,32 +113,6 @@ pub fn build(services: Services) -> AppSchema {
         // The gateway has validated what comes here.
         .validation_mode(ValidationMode::Fast)
         .finish()
-}
-
-/// Where loaders load from.
-#[derive(Clone)]
-pub struct Sources {
-    /// The database.
-    pub db: Arc<Database>,
-    /// GitHub.
-    pub github: Arc<GithubService>,
-}
-
-/// Gives `request` the loaders of every feature, whose batches `queue` runs.
-pub fn with_loaders(
-    request: Request,
-    sources: &Sources,
-    queue: &BatchQueue,
-    asker: Arc<Asker>,
-) -> Request {
-    let Sources { db, github } = sources;
-    let repositories = RepositoryLoader::new(Arc::clone(github), Arc::clone(&asker));
-    request
-        .data(asker)
-        .data(Arc::new(queue.loader(repositories)))
-        .data(Arc::new(queue.loader(UserLoader::new(Arc::clone(db)))))
-        .data(Arc::new(queue.loader(ScoreLoader::new(Arc::clone(db)))))
-        .data(Arc::new(queue.loader(TaskLoader::new(Arc::clone(db)))))
 }
 
 /// What stands before the message of an error that keeps an operation with these root fields from being executed at all: the

@@ -3,12 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use async_graphql::Context;
 use async_graphql::dataloader::Loader;
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
 use crate::entity::{criterion, grade, rubric, score};
+use crate::graphql::context::shared_service;
+use crate::graphql::error::ApiError;
 use crate::graphql::loader::padded;
+use crate::graphql::scope::RequestLoader;
 use crate::platform::db::Database;
 use crate::scores::repository::{self, SummaryFilter};
 use crate::scores::statistics::Histogram;
@@ -23,6 +27,12 @@ impl ScoreLoader {
     /// A loader that reads from `db`.
     pub fn new(db: Arc<Database>) -> Self {
         Self { db }
+    }
+}
+
+impl RequestLoader for ScoreLoader {
+    fn make(ctx: &Context<'_>) -> Result<Self, ApiError> {
+        Ok(Self::new(shared_service::<Database>(ctx)?))
     }
 }
 

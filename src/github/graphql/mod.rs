@@ -15,10 +15,12 @@ use self::search::{RepositoryConnection, RepositorySort};
 use self::trending::{TrendingDevelopers, TrendingPeriod, TrendingRepositories};
 use self::types::{Developer, Language};
 use crate::clients::github::{Period, is_login, is_repository_name};
+use crate::github::Asker;
 use crate::github::{GithubService, language};
 use crate::graphql::context::service;
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::PageArgs;
+use crate::graphql::scope::shared;
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::locale::Message;
 
@@ -159,7 +161,7 @@ async fn trending_repositories(
     };
     let github: &GithubService = service(ctx)?;
     let copy = github
-        .trending_repositories(service(ctx)?, language, spoken, since)
+        .trending_repositories(&*shared::<Asker>(ctx)?, language, spoken, since)
         .await?;
     Ok(copy.into())
 }
@@ -174,7 +176,7 @@ async fn trending_developers(
     };
     let github: &GithubService = service(ctx)?;
     Ok(github
-        .trending_developers(service(ctx)?, language, since)
+        .trending_developers(&*shared::<Asker>(ctx)?, language, since)
         .await?
         .into())
 }
@@ -198,7 +200,9 @@ async fn find_repository(
     faults.check(())?;
     let github: &GithubService = service(ctx)?;
     Ok(Repository::of(
-        github.repository(service(ctx)?, owner, name).await?,
+        github
+            .repository(&*shared::<Asker>(ctx)?, owner, name)
+            .await?,
     ))
 }
 
@@ -208,7 +212,7 @@ async fn find_developer(ctx: &Context<'_>, login: &str) -> Result<Option<Develop
     faults.check(())?;
     let github: &GithubService = service(ctx)?;
     Ok(Developer::of(
-        &github.developer(service(ctx)?, login).await?,
+        &github.developer(&*shared::<Asker>(ctx)?, login).await?,
     ))
 }
 

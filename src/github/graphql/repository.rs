@@ -4,11 +4,13 @@ use async_graphql::{Context, Object, SimpleObject};
 
 use super::types::{GithubActor, Language, SITE, saturated};
 use crate::clients::github::records;
+use crate::github::Asker;
 use crate::github::GithubService;
 use crate::github::cache::Snapshot;
 use crate::graphql::context::service;
 use crate::graphql::error::ApiError;
 use crate::graphql::scalars::DateTime;
+use crate::graphql::scope::shared;
 use crate::platform::clock::Timestamp;
 
 /// Where files of repositories are served as they are.
@@ -188,7 +190,7 @@ impl Readme {
         repository: &records::Repository,
     ) -> Result<Option<Self>, ApiError> {
         let github: &GithubService = service(ctx)?;
-        let copy = github.readme(service(ctx)?, repository).await?;
+        let copy = github.readme(&*shared::<Asker>(ctx)?, repository).await?;
         let Some(readme) = copy.value.as_ref() else {
             return Ok(None);
         };

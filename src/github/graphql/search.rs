@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::repository::Repository;
 use crate::clients::github::{GithubError, SearchSort};
+use crate::github::Asker;
 use crate::github::GithubService;
 use crate::github::service::{Found, MAX_RESULTS};
 use crate::graphql::context::service;
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{PageArgs, PageInfo, encode};
 use crate::graphql::scalars::DateTime;
+use crate::graphql::scope::shared;
 use crate::platform::config::PageLimits;
 use crate::platform::digest::sha256_hex;
 use crate::platform::fault::{Faults, Rule};
@@ -96,7 +98,7 @@ impl RepositoryConnection {
         let limit = u32::try_from(page.limit).unwrap_or(limits.max);
         let github: &GithubService = service(ctx)?;
         let found = github
-            .search(service(ctx)?, &query, sort, offset, limit)
+            .search(&*shared::<Asker>(ctx)?, &query, sort, offset, limit)
             .await;
         let found = found.map_err(|error| match error {
             GithubError::Invalid => unreadable(),

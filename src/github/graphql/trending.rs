@@ -1,17 +1,21 @@
 //! The trending pages in the schema.
 
+use std::sync::Arc;
+
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Enum, Object, SimpleObject};
 
 use super::repository::Repository;
 use super::types::{GithubActor, Language, SITE, saturated};
 use crate::clients::github::{Period, records};
+use crate::github::Asker;
 use crate::github::GithubService;
 use crate::github::cache::Snapshot;
 use crate::github::loader::{ByName, RepositoryLoader};
 use crate::graphql::context::service;
 use crate::graphql::error::ApiError;
 use crate::graphql::scalars::DateTime;
+use crate::graphql::scope::shared;
 
 /// A time over which GitHub counts stars.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +133,9 @@ async fn find_full(
 ) -> Result<Option<Repository>, ApiError> {
     let github: &GithubService = service(ctx)?;
     Ok(Repository::of(
-        github.repository(service(ctx)?, owner, name).await?,
+        github
+            .repository(&*shared::<Asker>(ctx)?, owner, name)
+            .await?,
     ))
 }
 
@@ -138,7 +144,7 @@ async fn find_brief(
     owner: &str,
     name: &str,
 ) -> Result<Option<Repository>, ApiError> {
-    let loader: &DataLoader<RepositoryLoader> = service(ctx)?;
+    let loader: Arc<DataLoader<RepositoryLoader>> = shared(ctx)?;
     match loader.load_one(ByName::new(owner, name)).await {
         Ok(Some(copy)) => Ok(Repository::of(copy?)),
         Ok(None) => Ok(None),

@@ -1,5 +1,7 @@
 //! The types and payloads of accounts.
 
+use std::sync::Arc;
+
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use uuid::Uuid;
@@ -11,6 +13,7 @@ use crate::graphql::context::{service, viewer_opt};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{PageArgs, relay_connection};
 use crate::graphql::scalars::DateTime;
+use crate::graphql::scope::shared;
 use crate::identity::loader::{ById, GithubLoginOf, IsWechatLinked};
 use crate::identity::{IdentityError, IdentityService, LinkedGithub, SignIn, UserLoader};
 use crate::notifications::SubscribeCredit;
@@ -119,7 +122,7 @@ impl User {
 
     /// Whether the user can sign in by WeChat.
     async fn is_wechat_linked(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        let loader: &DataLoader<UserLoader> = service(ctx)?;
+        let loader: Arc<DataLoader<UserLoader>> = shared(ctx)?;
         let linked = loader.load_one(IsWechatLinked(self.row.id)).await?;
         Ok(linked.unwrap_or_default())
     }
@@ -212,7 +215,7 @@ impl User {
 }
 
 async fn find_github_login(ctx: &Context<'_>, id: Uuid) -> Result<Option<String>, ApiError> {
-    let loader: &DataLoader<UserLoader> = service(ctx)?;
+    let loader: Arc<DataLoader<UserLoader>> = shared(ctx)?;
     Ok(loader.load_one(GithubLoginOf(id)).await?)
 }
 
@@ -227,19 +230,19 @@ async fn load_github_events(
     }
     let identity: &IdentityService = service(ctx)?;
     let github: &GithubService = service(ctx)?;
-    let asker: &Asker = service(ctx)?;
+    let asker: Arc<Asker> = shared(ctx)?;
     let Some(linked) = identity.linked_github(id).await? else {
         return Ok(None);
     };
     let load = async |linked: &LinkedGithub| {
         let (token, login) = (&linked.token, linked.login.as_str());
-        GithubEventConnection::load(github, asker, ctx, token, login, &page).await
+        GithubEventConnection::load(github, &asker, ctx, token, login, &page).await
     };
     let mut linked = linked;
     let mut loaded = load(&linked).await;
     if loaded.as_ref().err() == Some(&GithubError::NotFound) {
         // The account has another login by now.
-        loaded = match identity.renew_github_login(&mut linked, asker).await {
+        loaded = match identity.renew_github_login(&mut linked, &asker).await {
             Ok(()) => load(&linked).await,
             Err(IdentityError::Github(error)) => Err(error),
             Err(error) => return Err(error.into()),
@@ -263,7 +266,7 @@ impl User {
     /// # Errors
     /// Only the database's.
     pub async fn load(ctx: &Context<'_>, id: Uuid) -> Result<Option<Self>, ApiError> {
-        let loader: &DataLoader<UserLoader> = service(ctx)?;
+        let loader: Arc<DataLoader<UserLoader>> = shared(ctx)?;
         Ok(loader.load_one(ById(id)).await?.map(Self::from))
     }
 

@@ -7,10 +7,11 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use futures_util::future::try_join;
 
 use crate::entity::{criterion, grade, rubric, score};
-use crate::graphql::context::{service, viewer_opt};
+use crate::graphql::context::viewer_opt;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
+use crate::graphql::scope::shared;
 use crate::identity::User;
 use crate::platform::viewer::Viewer;
 use crate::scores::loader::{
@@ -163,7 +164,7 @@ async fn find_viewer_score(
     let Some(viewer) = viewer_opt(ctx)? else {
         return Ok(None);
     };
-    let loader: &DataLoader<ScoreLoader> = service(ctx)?;
+    let loader: Arc<DataLoader<ScoreLoader>> = shared(ctx)?;
     let user_id = viewer.user_id;
     let score = loader.load_one(LatestOf { user_id, rubric_id }).await?;
     Ok(score.map(Score))
@@ -178,7 +179,7 @@ async fn summarise(
         // As one field among others it is not worth a sign-in.
         return Err(ApiError::new(ErrorCode::Forbidden));
     }
-    let loader: &DataLoader<ScoreLoader> = service(ctx)?;
+    let loader: Arc<DataLoader<ScoreLoader>> = shared(ctx)?;
     let rubric_id = rubric.id;
     let counts = async {
         let counts = loader.load_one(CountsOf { rubric_id, filter }).await?;
@@ -392,7 +393,7 @@ impl Score {
 
     /// The rubric it follows.
     async fn rubric(&self, ctx: &Context<'_>) -> Result<Rubric, ApiError> {
-        let loader: &DataLoader<ScoreLoader> = service(ctx)?;
+        let loader: Arc<DataLoader<ScoreLoader>> = shared(ctx)?;
         let rubric = loader.load_one(RubricById(self.0.rubric_id)).await?;
         rubric
             .map(Rubric)
@@ -410,7 +411,7 @@ impl Score {
 
     /// One grade per criterion, in the order of the rubric.
     async fn grades(&self, ctx: &Context<'_>) -> Result<Vec<Grade>, ApiError> {
-        let loader: &DataLoader<ScoreLoader> = service(ctx)?;
+        let loader: Arc<DataLoader<ScoreLoader>> = shared(ctx)?;
         // Both at once, so that each is one statement for all scores of the level.
         let grades = async {
             Ok(loader
@@ -480,7 +481,7 @@ async fn criteria_of(
     ctx: &Context<'_>,
     rubric_id: uuid::Uuid,
 ) -> Result<Arc<Vec<criterion::Model>>, ApiError> {
-    let loader: &DataLoader<ScoreLoader> = service(ctx)?;
+    let loader: Arc<DataLoader<ScoreLoader>> = shared(ctx)?;
     Ok(loader
         .load_one(CriteriaOf(rubric_id))
         .await?

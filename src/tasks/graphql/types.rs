@@ -13,6 +13,7 @@ use crate::graphql::context::{service, viewer};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
+use crate::graphql::scope::shared;
 use crate::identity::User;
 use crate::notifications::Notification;
 use crate::platform::patch::Patch;
@@ -168,7 +169,7 @@ impl Notification {
 
 async fn load_own(ctx: &Context<'_>, id: Uuid) -> Result<Option<Task>, ApiError> {
     let owner = viewer(ctx)?.user_id;
-    let loader: &DataLoader<TaskLoader> = service(ctx)?;
+    let loader: Arc<DataLoader<TaskLoader>> = shared(ctx)?;
     Ok(loader.load_one(OwnTask { owner, id }).await?.map(Task))
 }
 

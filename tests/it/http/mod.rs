@@ -12,4 +12,5 @@ mod pending;
 mod rate_limit;
 mod request;
 pub(crate) mod socket;
+mod specification;
 mod websocket;
