@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     DatabaseConnection, DbBackend, DbErr, IntoDatabaseExecutor, SqliteTransactionMode,
@@ -17,6 +16,7 @@ use crate::clients::wechat::WechatClient;
 use crate::gateway::endpoint::Endpoint;
 use crate::github::GithubService;
 use crate::http;
+use crate::http::entry::Entry;
 use crate::http::export::Exports;
 use crate::http::pending::Pending;
 use crate::http::router;
@@ -43,7 +43,7 @@ pub struct App {
     pub notifications: Arc<NotificationService>,
     sockets: Sockets,
     http: HttpConfig,
-    router: Router,
+    entry: Entry,
 }
 
 impl App {
@@ -109,14 +109,14 @@ impl App {
             pending: Pending::new(&config.http),
             config: Arc::new(config.clone()),
         });
-        let router = router::build(state, is_dev);
+        let entry = router::build(state, is_dev);
         Ok(Self {
             db,
             identity,
             notifications,
             sockets,
             http: config.http.clone(),
-            router,
+            entry,
         })
     }
 
@@ -143,7 +143,7 @@ impl App {
                 tracing::warn!("Stopping with sockets still open, or messages under way");
             }
         };
-        let serving = server::serve(self.router, listener, &self.http, stop, SHUTDOWN_GRACE);
+        let serving = server::serve(self.entry, listener, &self.http, stop, SHUTDOWN_GRACE);
         tokio::join!(serving, farewell);
         self.db.close().await?;
         Ok(())

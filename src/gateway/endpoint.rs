@@ -263,12 +263,14 @@ impl Endpoint {
     pub async fn execute(&self, prepared: Prepared, context: RequestContext) -> Response {
         let (locale, request_id) = (context.locale, context.request_id.clone());
         let (this, deadline) = (self.clone(), prepared.deadline);
+        // Boxed once, for what it is passed through would copy it each time.
+        let run = Box::pin(async move { this.run(prepared, context).await });
         let execution = async {
             // What nobody waits for any more goes on; so many may, and further ones wait until they are through.
             let place = Arc::clone(&self.0.executions).acquire_owned().await;
             // Neither a client that hangs up nor the deadline stops it between a commit and what follows from it.
             to_end(async move {
-                let response = this.run(prepared, context).await;
+                let response = run.await;
                 drop(place);
                 response
             })

@@ -56,7 +56,8 @@ impl BatchQueue {
     /// Runs `execution` and the batches that it asks for.
     pub async fn run<F: Future>(self, execution: F) -> F::Output {
         let mut execution = pin!(execution);
-        let mut running = FuturesUnordered::new();
+        // Most requests ask for no batch.
+        let mut running = None;
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready(output) = execution.as_mut().poll(cx) {
@@ -64,10 +65,16 @@ impl BatchQueue {
                 }
                 let started = std::mem::take(&mut *self.lock());
                 let has_new = !started.is_empty();
-                running.extend(started.into_iter().map(|batch| match self.is_detached {
-                    true => to_end(batch).boxed(),
-                    false => batch.boxed(),
-                }));
+                if has_new {
+                    let running = running.get_or_insert_with(FuturesUnordered::new);
+                    running.extend(started.into_iter().map(|batch| match self.is_detached {
+                        true => to_end(batch).boxed(),
+                        false => batch.boxed(),
+                    }));
+                }
+                let Some(running) = &mut running else {
+                    return Poll::Pending;
+                };
                 let mut has_finished = false;
                 while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {
                     has_finished = true;

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 
 use crate::platform::config::ForwardingHeader;
@@ -50,13 +50,12 @@ impl TrustedProxies {
     }
 
     /// The first address that is no trusted proxy, counted from this server: every header before it can be forged.
-    pub(crate) fn client_of<B>(&self, request: &Request<B>) -> Option<ClientAddress> {
-        let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    pub(crate) fn client_of(&self, peer: SocketAddr, headers: &HeaderMap) -> ClientAddress {
         let mut address = peer.ip().to_canonical();
         if let Some(header) = self.header
             && self.contains(address)
         {
-            let hops = forwarded_for(request.headers(), header);
+            let hops = forwarded_for(headers, header);
             for hop in hops.iter().rev() {
                 match hop {
                     Some(hop) => address = hop.to_canonical(),
@@ -68,7 +67,7 @@ impl TrustedProxies {
                 }
             }
         }
-        Some(ClientAddress(address))
+        ClientAddress(address)
     }
 }
 
@@ -118,6 +117,8 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Request;
+
     use super::*;
 
     const PLAIN: Option<ForwardingHeader> = Some(ForwardingHeader::XForwardedFor);
@@ -128,12 +129,10 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut request = request.body(()).unwrap();
-        let peer: SocketAddr = peer.parse().unwrap();
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let request = request.body(()).unwrap();
         let trusted = ["127.0.0.1/32", "10.0.0.0/8"].map(|network| network.parse().unwrap());
         let proxies = TrustedProxies::new(&trusted, header);
-        let ClientAddress(address) = proxies.client_of(&request).unwrap();
+        let ClientAddress(address) = proxies.client_of(peer.parse().unwrap(), request.headers());
         address.to_string()
     }
 

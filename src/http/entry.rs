@@ -1,21 +1,24 @@
 //! What every request passes first: it gets an id and an address, says soundly which host it is for, and is answered whatever happens.
 //!
-//! One layer instead of one for each concern, because each costs every request an allocation and a clone.
+//! One function instead of a layer for each concern, because each costs every request an allocation and a clone.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use futures_util::FutureExt;
+use tower::ServiceExt;
 
 use crate::graphql::error::ApiError;
 use crate::http::client_address::TrustedProxies;
 use crate::http::reply::Refusal;
 use crate::http::request_id::{REQUEST_ID, RequestId};
-use crate::http::{dev_only, host};
+use crate::http::state::AppState;
+use crate::http::{dev_only, graphql, host};
 use crate::platform::id::new_id;
 use crate::platform::telemetry::count_panic;
 
@@ -37,20 +40,49 @@ const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
-/// How requests come in.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry(Arc<Inner>);
+/// What answers requests. A clone is cheap.
+#[derive(Clone)]
+pub struct Entry(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
+    state: AppState,
+    router: Router,
     proxies: TrustedProxies,
     is_dev: bool,
 }
 
 impl Entry {
-    /// An entry behind these proxies; in development it takes what comes from this machine alone.
-    pub(crate) fn new(proxies: TrustedProxies, is_dev: bool) -> Self {
-        Self(Arc::new(Inner { proxies, is_dev }))
+    /// An entry to `router`; in development it takes what comes from this machine alone.
+    pub(crate) fn new(
+        state: AppState,
+        router: Router,
+        proxies: TrustedProxies,
+        is_dev: bool,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            state,
+            router,
+            proxies,
+            is_dev,
+        }))
+    }
+
+    /// Answers a request that `peer` sent.
+    pub(crate) async fn answer(self, request: Request, peer: SocketAddr) -> Response {
+        let id = new_id().to_string();
+        let mut response = match self.refusal(&request) {
+            Some(refusal) => refusal.into_response(request.headers(), &id),
+            None => self.handle(&id, request, peer).await,
+        };
+        let headers = response.headers_mut();
+        headers.reserve(DEFAULT_HEADERS.len() + 1);
+        for (name, value) in DEFAULT_HEADERS {
+            headers.entry(name).or_insert(value);
+        }
+        if let Ok(value) = HeaderValue::try_from(id) {
+            headers.insert(REQUEST_ID, value);
+        }
+        response
     }
 
     fn refusal(&self, request: &Request) -> Option<Refusal> {
@@ -60,42 +92,43 @@ impl Entry {
         let fault = self.0.is_dev.then(|| dev_only::fault(request)).flatten();
         fault.map(|fault| Refusal::new(StatusCode::FORBIDDEN, fault))
     }
-}
 
-/// The layer.
-pub(crate) async fn pass(State(entry): State<Entry>, request: Request, next: Next) -> Response {
-    let id = new_id().to_string();
-    let mut response = match entry.refusal(&request) {
-        Some(refusal) => refusal.into_response(request.headers(), &id),
-        None => handle(&entry, id.clone(), request, next).await,
-    };
-    let headers = response.headers_mut();
-    headers.reserve(DEFAULT_HEADERS.len() + 1);
-    for (name, value) in DEFAULT_HEADERS {
-        headers.entry(name).or_insert(value);
-    }
-    if let Ok(value) = HeaderValue::try_from(id) {
-        headers.insert(REQUEST_ID, value);
-    }
-    response
-}
-
-async fn handle(entry: &Entry, id: String, mut request: Request, next: Next) -> Response {
-    if let Some(address) = entry.0.proxies.client_of(&request) {
-        request.extensions_mut().insert(address);
-    }
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let languages = request.headers().get(header::ACCEPT_LANGUAGE).cloned();
-    let handling = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match handling.await {
-        Ok(response) => response,
-        Err(_) => {
-            let panics = count_panic();
-            tracing::error!(panics, request_id = id, "A request handler panicked");
-            let languages = languages.map(|languages| (header::ACCEPT_LANGUAGE, languages));
-            let error = ApiError::internal("a request handler panicked");
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
-                .into_response(&HeaderMap::from_iter(languages), &id)
+    async fn handle(&self, id: &str, request: Request, peer: SocketAddr) -> Response {
+        let languages = request.headers().get(header::ACCEPT_LANGUAGE).cloned();
+        let handling = AssertUnwindSafe(self.route(id, request, peer)).catch_unwind();
+        match handling.await {
+            Ok(response) => response,
+            Err(_) => {
+                let panics = count_panic();
+                tracing::error!(panics, request_id = id, "A request handler panicked");
+                let languages = languages.map(|languages| (header::ACCEPT_LANGUAGE, languages));
+                let error = ApiError::internal("a request handler panicked");
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+                    .into_response(&HeaderMap::from_iter(languages), id)
+            }
         }
+    }
+
+    /// What mini-programs send goes to its handler at once: the router would find the same, at the cost of some allocations. A
+    /// page of a browser says where it comes from, and CORS has a word in that.
+    async fn route(&self, id: &str, mut request: Request, peer: SocketAddr) -> Response {
+        let Inner {
+            state,
+            router,
+            proxies,
+            ..
+        } = &*self.0;
+        let address = proxies.client_of(peer, request.headers());
+        if request.method() == Method::POST
+            && request.uri().path() == graphql::PATH
+            && !request.headers().contains_key(header::ORIGIN)
+        {
+            return graphql::answer_post(state, id, address.0, request).await;
+        }
+        let extensions = request.extensions_mut();
+        extensions.insert(address);
+        extensions.insert(RequestId(id.to_owned()));
+        let Ok(response) = router.clone().oneshot(request).await;
+        response
     }
 }

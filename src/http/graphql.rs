@@ -23,11 +23,24 @@ use crate::http::state::AppState;
 
 const IDEMPOTENCY_KEY: header::HeaderName = header::HeaderName::from_static("idempotency-key");
 
+/// Where the API is.
+pub(crate) const PATH: &str = "/graphql";
+
 /// `POST /graphql`
 pub(crate) async fn post(
     State(state): State<AppState>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     ClientAddress(address): ClientAddress,
+    request: Request,
+) -> Response {
+    answer_post(&state, &request_id, address, request).await
+}
+
+/// Answers a POST.
+pub(crate) async fn answer_post(
+    state: &AppState,
+    request_id: &str,
+    address: IpAddr,
     request: Request,
 ) -> Response {
     let (Parts { headers, .. }, body) = request.into_parts();
@@ -40,13 +53,13 @@ pub(crate) async fn post(
     let operations = match operations {
         Ok(operations) => operations,
         Err(refusal) => {
-            return refuse(&state, refusal, &headers, &request_id, address);
+            return refuse(state, refusal, &headers, request_id, address);
         }
     };
     // Boxed, so that a request whose body is still on its way holds no room for what comes after.
     Box::pin(async move {
-        let reply = run(&state, &headers, &request_id, address, operations).await;
-        state.pending.hold(reply, &headers, &request_id).await
+        let reply = run(state, &headers, request_id, address, operations).await;
+        state.pending.hold(reply, &headers, request_id).await
     })
     .await
 }

@@ -5,7 +5,7 @@ mod authorization;
 mod body;
 mod client_address;
 mod dev_only;
-mod entry;
+pub mod entry;
 pub(crate) mod export;
 mod graphql;
 mod headers;

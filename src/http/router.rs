@@ -7,7 +7,6 @@ use axum::Router;
 use axum::extract::{Extension, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
@@ -15,7 +14,7 @@ use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
 use crate::gateway::refusal::malformed;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::client_address::TrustedProxies;
-use crate::http::entry::{self, Entry};
+use crate::http::entry::Entry;
 use crate::http::reply::Refusal;
 use crate::http::request_id::{REQUEST_ID, RequestId};
 use crate::http::state::AppState;
@@ -26,7 +25,7 @@ use crate::platform::task::to_end;
 use crate::schema::sdl;
 
 /// The whole HTTP surface.
-pub fn build(state: AppState, is_dev: bool) -> Router {
+pub fn build(state: AppState, is_dev: bool) -> Entry {
     let config = Arc::clone(&state.config);
     let mut router = Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
@@ -57,10 +56,7 @@ pub fn build(state: AppState, is_dev: bool) -> Router {
         router = router.layer(cors(&config.cors, is_dev));
     }
     let proxies = TrustedProxies::new(&config.http.trusted_proxies, config.http.forwarding_header);
-    // Outside of what answers preflights.
-    let entry = Entry::new(proxies, is_dev);
-    router = router.layer(middleware::from_fn_with_state(entry, entry::pass));
-    router.with_state(state)
+    Entry::new(state.clone(), router.with_state(state), proxies, is_dev)
 }
 
 /// Lets the pages of other sites call, in development also those of this machine, and browsers

@@ -1,17 +1,16 @@
 //! The listener: connections that are cut off when their client is too slow, or when there are too many.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::http::Request;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,8 +19,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
-use tower::ServiceExt;
 
+use crate::http::entry::Entry;
 use crate::platform::config::HttpConfig;
 
 /// Longest head of a request; also how much of a body is read at once. The library's own 400 KiB would be held for every client
@@ -39,7 +38,7 @@ const LINGER_TIME: Duration = Duration::from_secs(2);
 /// The connections of `axum::serve` wait for headers without a limit, and so does the part of hyper-util that looks whether a
 /// client speaks HTTP/2.
 pub async fn serve(
-    router: Router,
+    entry: Entry,
     listener: TcpListener,
     config: &HttpConfig,
     stop: impl Future<Output = ()> + Send,
@@ -76,13 +75,10 @@ pub async fn serve(
             write_timeout: config.write_timeout,
             place: Some(place),
         });
-        let router = router.clone();
+        let entry = entry.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request
-                .extensions_mut()
-                .insert(ConnectInfo::<SocketAddr>(peer));
-            router.clone().oneshot(request)
+            let answer = entry.clone().answer(request.map(Body::new), peer);
+            answer.map(Ok::<_, Infallible>)
         });
         let connection = builder.serve_connection(io, service).with_upgrades();
         let mut stopping = stopping.subscribe();

@@ -1,10 +1,14 @@
 //! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), checked as RFC 8725 asks.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use jsonwebtoken::{Header, decode_header};
+use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::identity::error::IdentityError;
@@ -15,6 +19,9 @@ use crate::platform::id::{new_id, parse_id};
 
 /// How far the clock of another instance may run ahead of ours, in seconds.
 const CLOCK_SKEW_SECONDS: i64 = 5;
+/// Tokens that are remembered, and for how long.
+const REMEMBERED: u64 = 50_000;
+const MEMORY: Duration = Duration::from_secs(300);
 /// Sets access tokens apart from any other JWT that one of our keys might sign.
 const TYPE: &str = "at+jwt";
 
@@ -45,6 +52,8 @@ pub(crate) struct TokenSigner {
     keys: KeyRing,
     issuer: String,
     audience: String,
+    /// Tokens that are ours, by their SHA-256.
+    sound: Cache<[u8; 32], AccessToken>,
 }
 
 impl TokenSigner {
@@ -53,6 +62,10 @@ impl TokenSigner {
             keys,
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
+            sound: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(MEMORY)
+                .build(),
         }
     }
 
@@ -90,7 +103,20 @@ impl TokenSigner {
     ///
     /// # Errors
     /// [`IdentityError::TokenInvalid`] for anything but a token of ours that has merely expired.
+    ///
+    /// One that was found sound is remembered by its digest, because every request brings its token and reading it costs more
+    /// than the rest of a small one. Whether it has expired, and its session, are looked at each time.
     pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<AccessToken, IdentityError> {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        if let Some(known) = self.sound.get(&digest) {
+            return Ok(known);
+        }
+        let token = self.read(token, now)?;
+        self.sound.insert(digest, token);
+        Ok(token)
+    }
+
+    fn read(&self, token: &str, now: Timestamp) -> Result<AccessToken, IdentityError> {
         let invalid = |_| IdentityError::TokenInvalid;
         let header = decode_header(token).map_err(invalid)?;
         if has_critical_extensions(token) {

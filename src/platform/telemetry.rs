@@ -1,20 +1,23 @@
 //! Logs, and the counter of panics.
 
 use std::fmt::{self, Debug};
-use std::io::{BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::platform::config::{LogConfig, LogFormat};
 
@@ -22,6 +25,11 @@ static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// Lines that may wait to be written; whoever has one more to say waits, too, and none is lost.
 const MAX_WAITING_LINES: usize = 8192;
+
+/// What is written at once, at the most.
+const BATCH_BYTES: usize = 64 << 10;
+/// How long a line may wait for others.
+const BATCH_PAUSE: Duration = Duration::from_millis(5);
 
 /// Writes what is still waiting when it is dropped.
 #[must_use = "what is logged after it was dropped is lost"]
@@ -34,33 +42,47 @@ pub struct Log(#[expect(dead_code, reason = "it is there to be dropped")] Worker
 /// # Errors
 /// When `config.filter` is not a filter, or logging was started before.
 pub fn init(config: &LogConfig) -> anyhow::Result<Log> {
-    let filter = EnvFilter::try_new(&config.filter)?.and(filter_fn(is_harmless));
+    // As layers of their own, whose verdict on a place in the code is remembered, unlike that of a layer's own filter.
+    let registry = tracing_subscriber::registry()
+        .with(EnvFilter::try_new(&config.filter)?)
+        .with(filter_fn(is_harmless));
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(false)
         .buffered_lines_limit(MAX_WAITING_LINES)
         .thread_name("log")
-        .finish(BufWriter::new(std::io::stderr()));
+        .finish(Batched(BufWriter::with_capacity(
+            BATCH_BYTES,
+            std::io::stderr(),
+        )));
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
-    let registry = tracing_subscriber::registry();
     match config.format {
         LogFormat::Json => registry
-            .with(
-                layer
-                    .event_format(JsonLine)
-                    .fmt_fields(JsonFields::new())
-                    .with_filter(filter),
-            )
+            .with(layer.event_format(JsonLine).fmt_fields(JsonFields))
             .try_init()?,
         LogFormat::Text => registry
             .with(
                 layer
                     .with_ansi(std::io::stderr().is_terminal())
-                    .with_target(false)
-                    .with_filter(filter),
+                    .with_target(false),
             )
             .try_init()?,
     }
     Ok(Log(guard))
+}
+
+/// Lets lines gather before the next batch: the thread that writes would otherwise be woken for each.
+struct Batched<W>(W);
+
+impl<W: io::Write> io::Write for Batched<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        std::thread::sleep(BATCH_PAUSE);
+        Ok(())
+    }
 }
 
 /// Not a fine level of a library: those print URLs, headers, frames and bound values, secrets among them. No setting turns them
@@ -73,6 +95,29 @@ fn is_harmless(metadata: &Metadata<'_>) -> bool {
 /// Counts a panic that was caught, and returns how many there have been.
 pub fn count_panic() -> u64 {
     PANICS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// The fields of a span as the inside of a JSON object.
+struct JsonFields;
+
+impl<'writer> FormatFields<'writer> for JsonFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut writer = writer;
+        let mut visitor = Fields {
+            writer: &mut writer,
+            result: Ok(()),
+        };
+        fields.record(&mut visitor);
+        visitor.result
+    }
+
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
 }
 
 /// A JSON object a line: time, level, the event's fields, the innermost span.
@@ -106,13 +151,7 @@ where
             let extensions = span.extensions();
             let known = extensions.get::<FormattedFields<N>>();
             let known = known.map_or("", |fields| fields.fields.as_str());
-            let known = known.strip_suffix('}').unwrap_or("{");
-            let comma = if known == "{" { "" } else { "," };
-            write!(
-                writer,
-                ",\"span\":{known}{comma}\"name\":\"{}\"}}",
-                span.name()
-            )?;
+            write!(writer, ",\"span\":{{\"name\":\"{}\"{known}}}", span.name())?;
         }
         writer.write_str("}\n")
     }
@@ -179,7 +218,6 @@ impl Visit for Fields<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use serde_json::{Value, json};
@@ -205,7 +243,7 @@ mod tests {
         let writer = lines.clone();
         let layer = tracing_subscriber::fmt::layer()
             .event_format(JsonLine)
-            .fmt_fields(JsonFields::new())
+            .fmt_fields(JsonFields)
             .with_writer(move || writer.clone());
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
