@@ -15,7 +15,7 @@ use crate::gateway::counts::variable_uses;
 use crate::gateway::merging::{Fragments, has_variable_condition, merged};
 use crate::gateway::null_defaults;
 use crate::gateway::places::Places;
-use crate::gateway::precheck::{blanked, scan_query};
+use crate::gateway::precheck::scan_query;
 use crate::gateway::refusal::{excess, too_complex};
 use crate::gateway::schema_index::SchemaIndex;
 use crate::gateway::subscriptions;
@@ -129,7 +129,7 @@ impl Checks {
         let tokens = scan_query(query, limits.tokens, limits.nesting)
             .map_err(|found| excess(found, limits))?;
         let places = Places::new(query);
-        let syntax = parse(blanked(query), &places, limits.nesting)?;
+        let syntax = parse(query, &places, limits.nesting)?;
         let mut parsed = convert(&syntax, &places)?;
         let operations = self.analyst.check(&parsed)?;
         let validated = self

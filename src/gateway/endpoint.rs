@@ -11,7 +11,7 @@ use async_graphql::{Request, Response, Value};
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::gateway::complexity::Operation;
 use crate::gateway::document::Checks;
@@ -27,7 +27,7 @@ use crate::identity::{Access, IdentityService};
 use crate::platform::config::{Config, ErrorLimits};
 use crate::platform::locale::{Locale, Message};
 use crate::platform::task::to_end;
-use crate::platform::telemetry::count_panic;
+use crate::platform::telemetry::{count_panic, in_request};
 use crate::platform::viewer::Viewer;
 use crate::schema::{AppSchema, ESTIMATES, failure_prefix, sdl};
 
@@ -284,18 +284,18 @@ impl Endpoint {
 
     async fn run(&self, prepared: Prepared, context: RequestContext) -> Response {
         let log = Log::new(&prepared, &context);
-        let (locale, request_id) = (context.locale, context.request_id.clone());
+        let locale = context.locale;
         let batches = BatchQueue::default();
         let scope = RequestScope::new(batches.clone(), Some(prepared.deadline));
         let request = prepared.request.data(context).data(scope);
         let execution = batches.run(self.0.schema.execute(request));
         let outcome = AssertUnwindSafe(execution).catch_unwind();
-        let response = match outcome.instrument(log.span.clone()).await {
+        let response = match in_request(&log.request_id, outcome).await {
             Ok(response) => response,
-            Err(_) => log.panicked(locale, &request_id),
+            Err(_) => log.panicked(locale),
         };
         let prefix = prepared.failure_prefix.as_ref();
-        log.executed(self.finish(response, locale, &request_id, prefix))
+        log.executed(self.finish(response, locale, &log.request_id, prefix))
     }
 
     /// Executes a subscription: one response for each event. An event has no deadline of its own, for nobody knows when it comes;
@@ -307,24 +307,24 @@ impl Endpoint {
     ) -> BoxStream<'static, Response> {
         let this = self.clone();
         let log = Log::new(&prepared, &context);
-        let (locale, request_id) = (context.locale, context.request_id.clone());
+        let locale = context.locale;
         // The stream is dropped when the client has had enough of it; its batches must not be.
         let batches = BatchQueue::detached();
         let scope = RequestScope::new(batches.clone(), None);
         let request = prepared.request.data(context).data(scope);
         let events = self.0.schema.execute_stream(request);
-        let state = Some((events, batches, log, this, request_id));
+        let state = Some((events, batches, log, this));
         Box::pin(stream::unfold(state, move |state| async move {
-            let (mut events, batches, log, this, request_id) = state?;
+            let (mut events, batches, log, this) = state?;
             let next = batches.clone().run(events.next());
             let outcome = AssertUnwindSafe(next).catch_unwind();
-            match outcome.instrument(log.span.clone()).await {
+            match in_request(&log.request_id, outcome).await {
                 Ok(Some(response)) => {
-                    let response = log.sent(this.finish(response, locale, &request_id, None));
-                    Some((response, Some((events, batches, log, this, request_id))))
+                    let response = this.finish(response, locale, &log.request_id, None);
+                    Some((log.sent(response), Some((events, batches, log, this))))
                 }
                 Ok(None) => None,
-                Err(_) => Some((log.panicked(locale, &request_id), None)),
+                Err(_) => Some((log.panicked(locale), None)),
             }
         }))
     }
@@ -359,41 +359,52 @@ impl Endpoint {
 
 /// The line that an operation leaves in the log.
 struct Log {
-    span: tracing::Span,
+    request_id: String,
+    operation: OperationType,
+    name: String,
+    viewer_id: Option<Uuid>,
     started: Instant,
 }
 
 impl Log {
     fn new(prepared: &Prepared, context: &RequestContext) -> Self {
         Self {
+            request_id: context.request_id.clone(),
+            operation: prepared.operation,
+            name: prepared.name.clone(),
+            viewer_id: context.viewer.map(|viewer| viewer.user_id),
             started: Instant::now(),
-            span: tracing::info_span!(
-                "graphql",
-                request.id = %context.request_id,
-                operation.r#type = %prepared.operation,
-                operation.name = %prepared.name,
-                viewer.id = context.viewer.map(|viewer| tracing::field::display(viewer.user_id)),
-            ),
         }
     }
 
-    fn panicked(&self, locale: Locale, request_id: &str) -> Response {
+    fn panicked(&self, locale: Locale) -> Response {
         let panics = count_panic();
-        let _entered = self.span.enter();
-        tracing::error!(panics, "A resolver panicked");
-        ApiError::internal("a resolver panicked").into_response(locale, request_id)
+        tracing::error!(panics, request.id = self.request_id, "A resolver panicked");
+        ApiError::internal("a resolver panicked").into_response(locale, &self.request_id)
     }
 
     fn executed(&self, response: Response) -> Response {
-        let _entered = self.span.enter();
         let duration_ms = self.started.elapsed().as_secs_f64() * 1000.0;
-        tracing::info!(duration_ms, errors = codes(&response), "Executed");
+        tracing::info!(
+            request.id = self.request_id,
+            operation.r#type = %self.operation,
+            operation.name = self.name,
+            viewer.id = self.viewer_id.map(tracing::field::display),
+            duration_ms,
+            errors = codes(&response),
+            "Executed"
+        );
         response
     }
 
     fn sent(&self, response: Response) -> Response {
-        let _entered = self.span.enter();
-        tracing::info!(errors = codes(&response), "Sent an event");
+        tracing::info!(
+            request.id = self.request_id,
+            operation.name = self.name,
+            viewer.id = self.viewer_id.map(tracing::field::display),
+            errors = codes(&response),
+            "Sent an event"
+        );
         response
     }
 }

@@ -76,9 +76,11 @@ pub fn explain(kind: &str, sent: &str, exact: Option<String>) -> Message {
         _ => ("查询有误", "The query is not valid."),
     };
     let fill = |text: &str| text.replace("{}", sent);
-    // Some of the exact sentences lack their full stop.
+    // Some of the exact sentences lack their full stop, and one a quotation mark.
     let exact = exact.map(|text| match text.ends_with(['.', '?']) {
-        true => text,
+        true => text
+            .replace(" and \"", "\" and \"")
+            .replace("\"\" and", "\" and"),
         false => text + ".",
     });
     Message::new(format!("{}。", fill(zh)), exact.unwrap_or_else(|| fill(en)))

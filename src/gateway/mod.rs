@@ -6,6 +6,7 @@ pub mod counts;
 pub mod document;
 pub mod documents;
 pub mod endpoint;
+pub mod leniency;
 pub mod merging;
 pub mod messages;
 pub mod null_defaults;

@@ -3,6 +3,8 @@
 //! Both scans are one pass over the bytes without recursion and without allocation. The parser of GraphQL recurses, and a few
 //! thousand levels overflow its stack, which no handler can catch.
 
+use std::ops::Range;
+
 /// What there is too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
@@ -80,9 +82,19 @@ pub fn scan_query(query: &str, max_tokens: usize, max_nesting: usize) -> Result<
     Ok(tokens)
 }
 
+/// A document without what the parser stumbles over.
+#[derive(Debug)]
+pub struct Blanked {
+    /// Its text, as long as it was.
+    pub text: String,
+    /// Where the strings stood that describe operations, fragments and variables.
+    pub descriptions: Vec<Range<usize>>,
+}
+
 /// The document without what the parser stumbles over, blanked byte for byte so that places in the text stay what they are:
 /// commas, comments and byte order marks between tokens, and the descriptions of operations, fragments and variables.
-pub fn blanked(query: &str) -> String {
+pub fn blanked(query: &str) -> Blanked {
+    let mut descriptions = Vec::new();
     let mut text = Vec::with_capacity(query.len());
     let mut has_block_end = true;
     let mut depth = 0usize;
@@ -101,6 +113,10 @@ pub fn blanked(query: &str) -> String {
                     1 => are_variables && before != b'=' && describes_variable(after),
                     _ => false,
                 };
+                if describes {
+                    let start = text.len();
+                    descriptions.push(start..start + rest.len() - after.len());
+                }
                 (!describes, after)
             }
             b'(' | b'[' | b'{' => {
@@ -128,8 +144,11 @@ pub fn blanked(query: &str) -> String {
         }
         rest = after;
     }
-    // Whole characters were kept or replaced.
-    String::from_utf8(text).unwrap_or_default()
+    Blanked {
+        // Whole characters were kept or replaced.
+        text: String::from_utf8(text).unwrap_or_default(),
+        descriptions,
+    }
 }
 
 /// Bytes of what GraphQL ignores at the start of a text: one white space, comma or byte order mark, or a comment.
@@ -328,7 +347,7 @@ mod tests {
                 "query Q($a: A @d(x: \"y\") $b: B)",
             ),
         ] {
-            assert_eq!(blanked(query), left, "{query}");
+            assert_eq!(blanked(query).text, left, "{query}");
         }
     }
 

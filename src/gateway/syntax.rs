@@ -15,19 +15,33 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Pos, Positioned};
 use async_graphql_value::{Number, Value};
 
+use crate::gateway::leniency;
 use crate::gateway::places::Places;
+use crate::gateway::precheck::{Blanked, blanked};
 use crate::gateway::refusal::{invalid, syntax_error};
 use crate::graphql::error::ApiError;
 
 /// Levels that the parser may go down for each nested bracket.
 const LEVELS_PER_BRACKET: usize = 4;
 
-/// Parses a text that passed the pre-check, which blanked what stands between tokens.
+/// Parses a document that passed the pre-check.
 ///
 /// # Errors
 /// GRAPHQL_PARSE_FAILED with the place.
-pub fn parse(text: String, places: &Places<'_>, nesting: usize) -> Result<ast::Document, ApiError> {
+pub fn parse(query: &str, places: &Places<'_>, nesting: usize) -> Result<ast::Document, ApiError> {
+    let Blanked { text, descriptions } = blanked(query);
+    if let Some(place) = leniency::fault(&text) {
+        return Err(syntax_error(places.at(place)));
+    }
     let mut parser = Parser::new().recursion_limit(nesting * LEVELS_PER_BRACKET);
+    for description in descriptions {
+        let start = description.start;
+        // They are not in the text, but have to be strings all the same.
+        let string = format!("{{a(a:{})}}", &query[description]);
+        if leniency::fault(&string).is_some() || parser.parse_ast(string, "").is_err() {
+            return Err(syntax_error(places.at(start)));
+        }
+    }
     parser.parse_ast(text, "").map_err(|failed| {
         let first = failed.errors.iter().next();
         let location = first.and_then(|diagnostic| diagnostic.error.location());

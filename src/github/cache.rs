@@ -13,11 +13,11 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Store;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use crate::clients::github::{Fetched, GithubError};
 use crate::github::asker::Asker;
 use crate::platform::clock::{Clock, Timestamp};
+use crate::platform::telemetry::in_same_request;
 
 /// How long "there is none" is believed, and how long one waits then to hear otherwise.
 const ABSENCE: TimeDelta = TimeDelta::seconds(60);
@@ -258,7 +258,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
                 _landing: landing,
             };
             // It goes on when the one who asked first has gone.
-            tokio::spawn(flight.make(fetch(etag)).in_current_span());
+            tokio::spawn(in_same_request(flight.make(fetch(etag))));
         }
         // The sender sends nothing: it ends.
         let landed = async { drop(flight.changed().await) };

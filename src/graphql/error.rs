@@ -296,14 +296,18 @@ pub fn finish(response: &mut Response, locale: Locale, request_id: &str, explain
             .as_ref()
             .is_none_or(|e| e.get("code").is_none())
         {
-            // What has no source of ours comes from the library, and all it checks is whether the request fits the schema.
-            let code = ErrorCode::GraphqlValidationFailed;
+            // What has no source of ours comes from the executor. The document and its variables have been validated, so what is
+            // left is null for an argument that a variable with a default may not keep from it.
+            let code = match error.path.is_empty() {
+                true => ErrorCode::GraphqlValidationFailed,
+                false => ErrorCode::BadUserInput,
+            };
             error.message = match explains_schema {
                 true => locale.pick(
                     format!("{}：{}", code.message(Locale::Zh), error.message),
                     std::mem::take(&mut error.message),
                 ),
-                false => reticent(error, locale),
+                false => reticent(error, code, locale),
             };
             let mut extensions = ErrorExtensionValues::default();
             extensions.set("code", code.as_str());
@@ -314,8 +318,8 @@ pub fn finish(response: &mut Response, locale: Locale, request_id: &str, explain
 
 /// Says where a query does not fit the schema. Of the library's words only the path of a wrong argument is kept, whose names
 /// the caller has sent; the rest would list types, required arguments and values of enums.
-fn reticent(error: &ServerError, locale: Locale) -> String {
-    let text = ErrorCode::GraphqlValidationFailed.message(locale);
+fn reticent(error: &ServerError, code: ErrorCode, locale: Locale) -> String {
+    let text = code.message(locale);
     let argument = error
         .message
         .strip_prefix("Invalid value for argument \"")

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use sea_orm::ConnectionTrait;
-use tracing::Instrument;
 
 use crate::clients::wechat::WechatClient;
 use crate::entity::user;
@@ -30,7 +29,7 @@ use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::config::Config;
 use crate::platform::db::{Database, is_unique_violation};
 use crate::platform::task::to_end;
-use crate::platform::telemetry::count_panic;
+use crate::platform::telemetry::{count_panic, in_same_request};
 use crate::platform::viewer::Viewer;
 use crate::platform::worker::every_hour;
 
@@ -263,7 +262,7 @@ pub(super) async fn check_session(
 pub(super) async fn go_on<T: Send + 'static>(
     work: impl Future<Output = Result<T, IdentityError>> + Send + 'static,
 ) -> Result<T, IdentityError> {
-    match tokio::spawn(work.in_current_span()).await {
+    match tokio::spawn(in_same_request(work)).await {
         Ok(outcome) => outcome,
         Err(error) => {
             let panics = count_panic();

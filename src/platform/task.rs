@@ -10,11 +10,12 @@ use std::panic::resume_unwind;
 use std::task::Poll;
 
 use tokio::task::JoinHandle;
-use tracing::Instrument;
+
+use crate::platform::telemetry::in_same_request;
 
 /// The outcome of `work`, which goes on when this future is dropped. A panic passes through.
 pub async fn to_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    let mut work = Box::pin(work.in_current_span());
+    let mut work = Box::pin(in_same_request(work));
     // Much is known without waiting, and then no task is worth its while.
     if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         return outcome;

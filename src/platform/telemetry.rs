@@ -1,10 +1,14 @@
 //! Logs, and the counter of panics.
 
 use std::fmt::{self, Debug};
+use std::future::Future;
 use std::io::{self, BufWriter, IsTerminal};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::Either;
+use tracing::Instrument;
 use tracing::field::{Field, Visit};
 use tracing::span::Record;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -20,6 +24,26 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::platform::config::{LogConfig, LogFormat};
+
+tokio::task_local! {
+    /// The id of the request that the task works for. Every line says it; a span for each request would cost it more than its
+    /// line.
+    static REQUEST_ID: Arc<str>;
+}
+
+/// `work` for the request of this id.
+pub fn in_request<F: Future>(id: &str, work: F) -> impl Future<Output = F::Output> {
+    REQUEST_ID.scope(id.into(), work)
+}
+
+/// `work` for the request that this task works for, if there is one, in whatever task.
+pub fn in_same_request<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let work = work.in_current_span();
+    match REQUEST_ID.try_with(Arc::clone) {
+        Ok(id) => Either::Left(REQUEST_ID.scope(id, work)),
+        Err(_) => Either::Right(work),
+    }
+}
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
@@ -106,6 +130,7 @@ impl<'writer> FormatFields<'writer> for JsonFields {
         let mut visitor = Fields {
             writer: &mut writer,
             result: Ok(()),
+            has_request_id: false,
         };
         fields.record(&mut visitor);
         visitor.result
@@ -120,7 +145,7 @@ impl<'writer> FormatFields<'writer> for JsonFields {
     }
 }
 
-/// A JSON object a line: time, level, the event's fields, the innermost span.
+/// A JSON object a line: time, level, the event's fields, the request, the innermost span.
 ///
 /// The library's own format reads the span's fields back from JSON for every event, which cost a request more than its execution.
 struct JsonLine;
@@ -142,9 +167,15 @@ where
         let mut fields = Fields {
             writer: &mut writer,
             result: Ok(()),
+            has_request_id: false,
         };
         event.record(&mut fields);
         fields.result?;
+        if !fields.has_request_id {
+            // Outside of a request there is none.
+            let id = REQUEST_ID.try_with(Arc::clone);
+            id.map_or(Ok(()), |id| write!(writer, ",\"request.id\":\"{id}\""))?;
+        }
         write!(writer, ",\"target\":\"{}\"", event.metadata().target())?;
         let span = event.parent().and_then(|id| ctx.span(id));
         if let Some(span) = span.or_else(|| ctx.lookup_current()) {
@@ -160,10 +191,12 @@ where
 struct Fields<'a, 'writer> {
     writer: &'a mut Writer<'writer>,
     result: fmt::Result,
+    has_request_id: bool,
 }
 
 impl Fields<'_, '_> {
     fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        self.has_request_id |= field.name() == "request.id";
         if self.result.is_ok() {
             // Names are ours and need no escapes.
             self.result = write!(self.writer, ",\"{}\":", field.name());
@@ -218,8 +251,9 @@ impl Visit for Fields<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
+    use futures_util::FutureExt;
     use serde_json::{Value, json};
 
     use super::*;
@@ -248,6 +282,10 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("alone");
+            let within = in_request("r1", async { tracing::info!("within") });
+            within.now_or_never().expect("it waits for nothing");
+            let named = in_request("r1", async { tracing::info!(request.id = "r2", "named") });
+            named.now_or_never().expect("it waits for nothing");
             let span =
                 tracing::info_span!("graphql", request.id = "a\"b", operation.r#type = "query");
             let _entered = span.enter();
@@ -264,6 +302,10 @@ mod tests {
         let alone =
             json!({"timestamp": null, "level": "INFO", "message": "alone", "target": target});
         assert_eq!(lines.next(), Some(alone));
+        for (message, id) in [("within", "r1"), ("named", "r2")] {
+            let line = json!({"timestamp": null, "level": "INFO", "message": message, "request.id": id, "target": target});
+            assert_eq!(lines.next(), Some(line));
+        }
         let full = json!({
             "timestamp": null, "level": "WARN", "message": "中文 1", "target": target,
             "text": "line\nbreak", "n": -1, "ms": 0.5, "yes": true, "cause": "Some(\"x\\\"y\")",

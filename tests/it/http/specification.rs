@@ -218,7 +218,8 @@ on_each_database! {
             lin.ask(document).await.data();
         }
         for document in ["\"about\" { viewer { id } }", "", "# nothing", "{}", "query() { viewer { id } }", "{ viewer { id } } type A { b: Int }",
-            "{ tasks(first: 007) { totalCount } }", "{ tasks(first: 1a) { totalCount } }", "query($n: Int = $m) { tasks(first: $n) { totalCount } }"] {
+            "{ tasks(first: 007) { totalCount } }", "{ languages(popular true) { slug } }", "{ tasks(filter: {tag}) { totalCount } }",
+            "{ usernameAvailable(username: \"\nabc\") }", "\"\\q\" query { viewer { id } }", "{ tasks(first: 1a) { totalCount } }", "query($n: Int = $m) { tasks(first: $n) { totalCount } }"] {
             let reply = send(&lin, document, "{}").await;
             assert!(reply.body.get("data").is_none(), "{document}: {}", reply.body);
         }
