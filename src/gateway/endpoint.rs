@@ -26,7 +26,7 @@ use crate::graphql::scope::RequestScope;
 use crate::identity::{Access, IdentityService};
 use crate::platform::config::{Config, ErrorLimits};
 use crate::platform::locale::{Locale, Message};
-use crate::platform::task::to_end;
+use crate::platform::task::{to_end, until};
 use crate::platform::telemetry::{count_panic, in_request};
 use crate::platform::viewer::Viewer;
 use crate::schema::{AppSchema, ESTIMATES, failure_prefix, sdl};
@@ -267,7 +267,8 @@ impl Endpoint {
         let run = Box::pin(async move { this.run(prepared, context).await });
         let execution = async {
             // What nobody waits for any more goes on; so many may, and further ones wait until they are through.
-            let place = Arc::clone(&self.0.executions).acquire_owned().await;
+            let places = Arc::clone(&self.0.executions);
+            let place = places.acquire_owned().await;
             // Neither a client that hangs up nor the deadline stops it between a commit and what follows from it.
             to_end(async move {
                 let response = run.await;
@@ -276,9 +277,9 @@ impl Endpoint {
             })
             .await
         };
-        match tokio::time::timeout_at(deadline, execution).await {
-            Ok(response) => response,
-            Err(_) => ApiError::new(ErrorCode::RequestTimeout).into_response(locale, &request_id),
+        match until(deadline, execution).await {
+            Some(response) => response,
+            None => ApiError::new(ErrorCode::RequestTimeout).into_response(locale, &request_id),
         }
     }
 
@@ -359,7 +360,7 @@ impl Endpoint {
 
 /// The line that an operation leaves in the log.
 struct Log {
-    request_id: String,
+    request_id: Arc<str>,
     operation: OperationType,
     name: String,
     viewer_id: Option<Uuid>,
@@ -369,7 +370,7 @@ struct Log {
 impl Log {
     fn new(prepared: &Prepared, context: &RequestContext) -> Self {
         Self {
-            request_id: context.request_id.clone(),
+            request_id: Arc::clone(&context.request_id),
             operation: prepared.operation,
             name: prepared.name.clone(),
             viewer_id: context.viewer.map(|viewer| viewer.user_id),
@@ -379,14 +380,18 @@ impl Log {
 
     fn panicked(&self, locale: Locale) -> Response {
         let panics = count_panic();
-        tracing::error!(panics, request.id = self.request_id, "A resolver panicked");
+        tracing::error!(
+            panics,
+            request.id = &*self.request_id,
+            "A resolver panicked"
+        );
         ApiError::internal("a resolver panicked").into_response(locale, &self.request_id)
     }
 
     fn executed(&self, response: Response) -> Response {
         let duration_ms = self.started.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(
-            request.id = self.request_id,
+            request.id = &*self.request_id,
             operation.r#type = %self.operation,
             operation.name = self.name,
             viewer.id = self.viewer_id.map(tracing::field::display),
@@ -399,7 +404,7 @@ impl Log {
 
     fn sent(&self, response: Response) -> Response {
         tracing::info!(
-            request.id = self.request_id,
+            request.id = &*self.request_id,
             operation.name = self.name,
             viewer.id = self.viewer_id.map(tracing::field::display),
             errors = codes(&response),

@@ -32,7 +32,7 @@ pub fn fault(text: &str) -> Option<usize> {
         let start = index;
         index += 1;
         match byte {
-            b' ' | b'\t' | b'\n' | b'\r' => continue,
+            _ if is_space(byte) => continue,
             b'(' => open.push(match open.is_empty() {
                 true => Open::Variables,
                 false => Open::Fields(Next::Name),
@@ -67,7 +67,10 @@ pub fn fault(text: &str) -> Option<usize> {
                 has_value(&mut open);
             }
             // A variable is a value, its name is not another.
-            b'$' => index += word(&bytes[index..]),
+            b'$' => {
+                index += bytes[index..].iter().take_while(|b| is_space(**b)).count();
+                index += word(&bytes[index..]);
+            }
             _ if is_word(byte) => {
                 index += word(&bytes[index..]);
                 match open.last_mut() {
@@ -106,6 +109,10 @@ fn has_value(open: &mut [Open]) {
 fn is_word(byte: u8) -> bool {
     // Signs and points of numbers, so that a number is one token.
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'.')
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 fn word(bytes: &[u8]) -> usize {
@@ -166,6 +173,7 @@ mod tests {
             "query Q($a:[ID!]! = [\"x\" 1] @d(e:{f:$g}) $b:In={a:1 b:X}) @h(i:1) {a ...on B @skip(if:$a) {c}}",
             "fragment F on A {b(c:d e:f)} {...F}",
             "{a(b: \"\\\"\\\\\")}",
+            "query($ a : B){c(d : $\n a e: $ a)}",
             "{a(b:\"\"\"x \\\"\"\" y\"\"\" c:1)}",
             "{a(b: \"x",
         ] {

@@ -17,7 +17,7 @@ pub struct RequestContext {
     /// The caller's language.
     pub locale: Locale,
     /// Finds the request in the log.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// The `User-Agent` header, as sent.
     pub user_agent: Option<String>,
     /// Where the request comes from.

@@ -6,11 +6,13 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use flate2::read::GzDecoder;
+use tokio::time::Instant;
 
 use crate::gateway::refusal::malformed;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::reply::Refusal;
 use crate::platform::locale::Message;
+use crate::platform::task::until;
 
 /// Reads the JSON body of a request.
 ///
@@ -67,14 +69,14 @@ async fn receive(
     if length.is_some_and(|length| length > max as u64) {
         return Err(too_large(max));
     }
-    match tokio::time::timeout(timeout, to_bytes(body, max)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_too_long(&error) => Err(too_large(max)),
-        Ok(Err(_)) => Err(Refusal::new(
+    match until(Instant::now() + timeout, to_bytes(body, max)).await {
+        Some(Ok(body)) => Ok(body),
+        Some(Err(error)) if is_too_long(&error) => Err(too_large(max)),
+        Some(Err(_)) => Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             malformed("请求体不完整", "the request body is incomplete"),
         )),
-        Err(_) => Err(Refusal::new(
+        None => Err(Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
             ApiError::new(ErrorCode::RequestTimeout).with_message(Message::new(
                 "请求体接收超时",

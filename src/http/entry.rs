@@ -69,7 +69,7 @@ impl Entry {
 
     /// Answers a request that `peer` sent.
     pub(crate) async fn answer(self, request: Request, peer: SocketAddr) -> Response {
-        let id = new_id().to_string();
+        let id: Arc<str> = new_id().to_string().into();
         let mut response = match self.refusal(&request) {
             Some(refusal) => refusal.into_response(request.headers(), &id),
             None => self.handle(&id, request, peer).await,
@@ -79,7 +79,7 @@ impl Entry {
         for (name, value) in DEFAULT_HEADERS {
             headers.entry(name).or_insert(value);
         }
-        if let Ok(value) = HeaderValue::try_from(id) {
+        if let Ok(value) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, value);
         }
         response
@@ -93,14 +93,14 @@ impl Entry {
         fault.map(|fault| Refusal::new(StatusCode::FORBIDDEN, fault))
     }
 
-    async fn handle(&self, id: &str, request: Request, peer: SocketAddr) -> Response {
+    async fn handle(&self, id: &Arc<str>, request: Request, peer: SocketAddr) -> Response {
         let languages = request.headers().get(header::ACCEPT_LANGUAGE).cloned();
         let handling = AssertUnwindSafe(self.route(id, request, peer)).catch_unwind();
         match handling.await {
             Ok(response) => response,
             Err(_) => {
                 let panics = count_panic();
-                tracing::error!(panics, request_id = id, "A request handler panicked");
+                tracing::error!(panics, request_id = &**id, "A request handler panicked");
                 let languages = languages.map(|languages| (header::ACCEPT_LANGUAGE, languages));
                 let error = ApiError::internal("a request handler panicked");
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
@@ -111,7 +111,7 @@ impl Entry {
 
     /// What mini-programs send goes to its handler at once: the router would find the same, at the cost of some allocations. A
     /// page of a browser says where it comes from, and CORS has a word in that.
-    async fn route(&self, id: &str, mut request: Request, peer: SocketAddr) -> Response {
+    async fn route(&self, id: &Arc<str>, mut request: Request, peer: SocketAddr) -> Response {
         let Inner {
             state,
             router,
@@ -127,7 +127,7 @@ impl Entry {
         }
         let extensions = request.extensions_mut();
         extensions.insert(address);
-        extensions.insert(RequestId(id.to_owned()));
+        extensions.insert(RequestId(Arc::clone(id)));
         let Ok(response) = router.clone().oneshot(request).await;
         response
     }

@@ -1,6 +1,7 @@
 //! GraphQL over HTTP: POST with a JSON body, one operation or a batch; GET for queries.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_graphql::Response as GraphqlResponse;
 use axum::extract::{Extension, Request, State};
@@ -39,7 +40,7 @@ pub(crate) async fn post(
 /// Answers a POST.
 pub(crate) async fn answer_post(
     state: &AppState,
-    request_id: &str,
+    request_id: &Arc<str>,
     address: IpAddr,
     request: Request,
 ) -> Response {
@@ -67,7 +68,7 @@ pub(crate) async fn answer_post(
 async fn run(
     state: &AppState,
     headers: &HeaderMap,
-    request_id: &str,
+    request_id: &Arc<str>,
     address: IpAddr,
     operations: Operations,
 ) -> Response {
@@ -159,7 +160,7 @@ pub(crate) async fn get(
 async fn answer(
     state: &AppState,
     headers: &HeaderMap,
-    request_id: &str,
+    request_id: &Arc<str>,
     address: IpAddr,
     query: Option<&str>,
 ) -> Response {
@@ -239,14 +240,14 @@ fn refuse_method(headers: &HeaderMap, request_id: &str) -> Response {
 async fn signed_in(
     state: &AppState,
     headers: &HeaderMap,
-    request_id: &str,
+    request_id: &Arc<str>,
     client_address: IpAddr,
 ) -> Result<RequestContext, Box<Response>> {
     match state.endpoint.authenticate(authorization(headers)).await {
         Ok(access) => Ok(RequestContext {
             viewer: access.map(|access| access.viewer),
             locale: locale(headers),
-            request_id: request_id.to_owned(),
+            request_id: Arc::clone(request_id),
             user_agent: text(headers, header::USER_AGENT),
             client_address,
             wechat_app_id: wechat_app_id(headers),

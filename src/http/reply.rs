@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 use crate::graphql::error::{ApiError, ErrorCode, code_of};
 use crate::http::headers::locale;
 
+/// Headers that a reply has at most, as a rule.
+const HEADERS: usize = 12;
+
 /// How a reply is labelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaType {
@@ -194,13 +197,16 @@ fn json<T: Serialize>(status: StatusCode, body: &T, media_type: MediaType) -> Re
         // Strings, numbers, lists and maps always have a JSON form.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let headers = [
-        (header::CONTENT_TYPE, media_type.header()),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (
-            header::VARY,
-            HeaderValue::from_static("Accept, Accept-Language, Authorization"),
-        ),
-    ];
-    (status, headers, text).into_response()
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // With room for what the entry adds.
+    headers.reserve(HEADERS);
+    headers.insert(header::CONTENT_TYPE, media_type.header());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Accept, Accept-Language, Authorization"),
+    );
+    response
 }

@@ -88,15 +88,22 @@ impl SessionCache {
         lookup: impl Future<Output = Result<Option<SessionState>, DbErr>>,
     ) -> Result<Known, DbErr> {
         let inner = &self.0;
-        if inner.ended.contains_key(&id) {
-            return Ok(Known::Ended);
-        }
-        if inner.silence() > MAX_SILENCE {
-            return Ok(lookup.await?.into());
-        }
-        let lookup = async { Ok::<_, DbErr>(Known::from(lookup.await?)) };
-        let known = inner.known.try_get_with(id, lookup).await;
-        let known = known.map_err(Arc::unwrap_or_clone)?;
+        let is_in_step = inner.silence() <= MAX_SILENCE;
+        // Nearly every request finds its session here; what waits for a lookup costs more.
+        let known = match is_in_step {
+            true => inner.known.get(&id).await,
+            false => None,
+        };
+        let known = match known {
+            Some(known) => known,
+            None if inner.ended.contains_key(&id) => return Ok(Known::Ended),
+            None if !is_in_step => return Ok(lookup.await?.into()),
+            None => {
+                let lookup = async { Ok::<_, DbErr>(Known::from(lookup.await?)) };
+                let known = inner.known.try_get_with(id, lookup).await;
+                known.map_err(Arc::unwrap_or_clone)?
+            }
+        };
         // It may have ended while it was looked up.
         Ok(match inner.ended.contains_key(&id) {
             true => Known::Ended,

@@ -1,4 +1,4 @@
-//! Work that is not given up half-way.
+//! Work that is not given up half-way, and how long it is waited for.
 //!
 //! The database library does not survive that: a statement that is dropped while it is prepared leaves its connection waiting
 //! for an answer that was read already (the pool of MySQL never gets it back), and on PostgreSQL a transaction can stay open on a
@@ -7,9 +7,11 @@
 
 use std::future::poll_fn;
 use std::panic::resume_unwind;
+use std::pin::pin;
 use std::task::Poll;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::platform::telemetry::in_same_request;
 
@@ -21,6 +23,15 @@ pub async fn to_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
         return outcome;
     }
     joined(tokio::spawn(work)).await
+}
+
+/// The outcome of `work`; `None` when it does not come until `deadline`. What is done without waiting has no need of a timer.
+pub async fn until<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return Some(outcome);
+    }
+    tokio::time::timeout_at(deadline, work).await.ok()
 }
 
 async fn joined<T>(task: JoinHandle<T>) -> T {

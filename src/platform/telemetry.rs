@@ -32,8 +32,8 @@ tokio::task_local! {
 }
 
 /// `work` for the request of this id.
-pub fn in_request<F: Future>(id: &str, work: F) -> impl Future<Output = F::Output> {
-    REQUEST_ID.scope(id.into(), work)
+pub fn in_request<F: Future>(id: &Arc<str>, work: F) -> impl Future<Output = F::Output> {
+    REQUEST_ID.scope(Arc::clone(id), work)
 }
 
 /// `work` for the request that this task works for, if there is one, in whatever task.
@@ -282,9 +282,10 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("alone");
-            let within = in_request("r1", async { tracing::info!("within") });
+            let id = Arc::from("r1");
+            let within = in_request(&id, async { tracing::info!("within") });
             within.now_or_never().expect("it waits for nothing");
-            let named = in_request("r1", async { tracing::info!(request.id = "r2", "named") });
+            let named = in_request(&id, async { tracing::info!(request.id = "r2", "named") });
             named.now_or_never().expect("it waits for nothing");
             let span =
                 tracing::info_span!("graphql", request.id = "a\"b", operation.r#type = "query");

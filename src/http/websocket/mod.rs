@@ -373,7 +373,7 @@ impl Session {
         let context = RequestContext {
             viewer: access.map(|access| access.viewer),
             locale: self.client.locale,
-            request_id: new_id().to_string(),
+            request_id: new_id().to_string().into(),
             user_agent: self.client.user_agent.clone(),
             client_address: self.client.address,
             wechat_app_id: self.client.wechat_app_id.clone(),

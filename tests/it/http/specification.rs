@@ -97,11 +97,11 @@ on_each_database! {
             ("query($n: Int) { tasks(first: $n) { totalCount } }", "{\"n\": 2e1}"),
             ("query($i: ID!) { task(id: $i) { id } }", "{\"i\": 5}"),
             ("{ task(id: 99999999999999999999) { id } }", "{}"),
+            ("{ tasks(first: -0) { totalCount } }", "{}"),
             ("query($i: ID !, $s: [ TaskStatus ! ]) { task(id: $i) { id } tasks(filter: {status: $s}) { totalCount } }", "{\"i\": \"x\"}"),
         ] {
             send(&lin, document, variables).await.data();
         }
-        assert_eq!(send(&lin, "{ tasks(first: -0) { totalCount } }", "{}").await.code(), "BAD_USER_INPUT");
     }
 
     async fn coerces_variables_before_the_first_field_runs(app) {
