@@ -10,6 +10,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::clients::github::GithubClient;
 use crate::clients::wechat::WechatClient;
@@ -17,12 +18,12 @@ use crate::gateway::endpoint::Endpoint;
 use crate::github::GithubService;
 use crate::http;
 use crate::http::entry::Entry;
-use crate::http::export::Exports;
+use crate::http::export::MAX_WORKBOOKS;
 use crate::http::pending::Pending;
 use crate::http::router;
 use crate::http::server;
 use crate::http::state::{AppState, Shared};
-use crate::http::websocket::Sockets;
+use crate::http::websocket::sockets::Sockets;
 use crate::identity::IdentityService;
 use crate::notifications::{NotificationService, Notifier};
 use crate::platform::clock::Clock;
@@ -104,7 +105,7 @@ impl App {
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
             scores,
-            exports: Exports::default(),
+            workbooks: Arc::new(Semaphore::new(MAX_WORKBOOKS)),
             sockets: sockets.clone(),
             pending: Pending::new(&config.http),
             config: Arc::new(config.clone()),

@@ -21,6 +21,9 @@ use crate::gateway::precheck::{Blanked, blanked};
 use crate::gateway::refusal::{invalid, syntax_error};
 use crate::graphql::error::ApiError;
 
+/// Arguments as the executor has them.
+type Arguments = Vec<(Positioned<Name>, Positioned<Value>)>;
+
 /// Levels that the parser may go down for each nested bracket.
 const LEVELS_PER_BRACKET: usize = 4;
 
@@ -259,7 +262,7 @@ impl Writer<'_> {
     fn arguments(
         &self,
         arguments: &[apollo_compiler::Node<ast::Argument>],
-    ) -> Result<Vec<(Positioned<Name>, Positioned<Value>)>, ApiError> {
+    ) -> Result<Arguments, ApiError> {
         let written = arguments.iter().map(|argument| {
             let name = self.name(&argument.name);
             let place = self.place(argument.value.location());

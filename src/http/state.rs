@@ -3,10 +3,11 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::gateway::endpoint::Endpoint;
-use crate::http::export::Exports;
 use crate::http::pending::Pending;
-use crate::http::websocket::Sockets;
+use crate::http::websocket::sockets::Sockets;
 use crate::identity::IdentityService;
 use crate::platform::config::Config;
 use crate::platform::db::Database;
@@ -41,8 +42,8 @@ pub struct Shared {
     pub identity: Arc<IdentityService>,
     /// For exports and the results page.
     pub scores: Arc<ScoreService>,
-    /// Workbooks that are being written.
-    pub(crate) exports: Exports,
+    /// Places for workbooks that are being written.
+    pub workbooks: Arc<Semaphore>,
     /// The open sockets.
     pub sockets: Sockets,
     /// Memory for large replies.

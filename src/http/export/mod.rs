@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::Response;
 
 pub(crate) use self::csv::csv;
-pub(crate) use self::xlsx::{Exports, xlsx};
+pub(crate) use self::xlsx::{MAX_WORKBOOKS, xlsx};
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::authorization::{authorization, unauthorized};
 use crate::http::reply::{Refusal, status_of};

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, State};
@@ -11,7 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use rust_xlsxwriter::{Workbook, Worksheet, XlsxError};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::{columns, file_headers, next_page, open, refuse};
 use crate::gateway::refusal::rate_limited;
@@ -20,24 +19,15 @@ use crate::graphql::scalars::DateTime;
 use crate::http::client_address::ClientAddress;
 use crate::http::request_id::RequestId;
 use crate::http::state::AppState;
+use crate::platform::text::is_line_break;
 use crate::scores::ExportRow;
 
 const MEDIA_TYPE: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 /// Rows of a sheet, the one with the names of the columns among them; more scores begin another sheet.
 const MAX_ROWS: u32 = 1_048_576;
 /// Workbooks that are written at a time: each takes a thread, and disk for a while.
-const MAX_WORKBOOKS: usize = 2;
+pub(crate) const MAX_WORKBOOKS: usize = 2;
 const PIECE: usize = 64 * 1024;
-
-/// Places for workbooks that are being written.
-#[derive(Clone)]
-pub(crate) struct Exports(Arc<Semaphore>);
-
-impl Default for Exports {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_WORKBOOKS)))
-    }
-}
 
 /// `GET /rubrics/{slug}/scores.xlsx`
 pub(crate) async fn xlsx(
@@ -51,7 +41,7 @@ pub(crate) async fn xlsx(
         Ok(export) => export,
         Err(refused) => return *refused,
     };
-    let Ok(_place) = state.exports.0.try_acquire() else {
+    let Ok(_place) = state.workbooks.try_acquire() else {
         return refuse(rate_limited(30), &headers, &request_id);
     };
     let (sender, rows) = mpsc::channel(2);
@@ -140,7 +130,7 @@ fn write_row(sheet: &mut Worksheet, place: u32, row: &ExportRow) -> Result<(), X
 
 /// With the ends of lines as spreadsheets know them; a carriage return would be shown as `_x000D_`.
 fn lines(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n")
+    text.replace("\r\n", "\n").replace(is_line_break, "\n")
 }
 
 fn pieces(file: File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {

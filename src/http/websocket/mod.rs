@@ -9,7 +9,7 @@
 
 mod operation;
 pub mod protocol;
-mod sockets;
+pub mod sockets;
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -30,7 +30,6 @@ use self::operation::{Event, Report, Reporter, watch};
 pub use self::protocol::Protocol;
 use self::protocol::{Action, Close, Outgoing};
 use self::sockets::Place;
-pub use self::sockets::Sockets;
 use crate::gateway::endpoint::Transport;
 use crate::gateway::parameters::{Object, Parameters, scan};
 use crate::gateway::refusal::malformed;
