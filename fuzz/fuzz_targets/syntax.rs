@@ -3,23 +3,20 @@
 
 use std::fmt::Write;
 
-use apollo_compiler::ast::{Definition, Document, Selection, Value};
 use apollo_compiler::Node;
+use apollo_compiler::ast::{Definition, Document, Selection, Value};
 use async_graphql::Positioned;
 use async_graphql::parser::types::{self, DocumentOperations, ExecutableDocument};
 use libfuzzer_sys::fuzz_target;
 
 /// The server's modules that the conversion needs, and nothing of what those would bring along.
+#[path = "../../src/gateway"]
 mod gateway {
-    #[path = "../../../src/gateway/leniency.rs"]
     pub mod leniency;
-    #[path = "../../../src/gateway/places.rs"]
     #[expect(dead_code, reason = "the server uses the rest")]
     pub mod places;
-    #[path = "../../../src/gateway/precheck.rs"]
     #[expect(dead_code, reason = "the server uses the rest")]
     pub mod precheck;
-    #[path = "../../../src/gateway/syntax.rs"]
     pub mod syntax;
 
     /// Errors are not looked at here.
@@ -138,7 +135,10 @@ fn number(value: &mut Node<Value>) {
             let text = value.to_string();
             let number = match text.parse::<i64>() {
                 Ok(number) => number.to_string(),
-                Err(_) => text.parse::<serde_json::Number>().expect("it was read").to_string(),
+                Err(_) => text
+                    .parse::<serde_json::Number>()
+                    .expect("it was read")
+                    .to_string(),
             };
             *value = Value::String(number);
         }
@@ -151,7 +151,8 @@ fn document(document: &ExecutableDocument) -> String {
     match &document.operations {
         DocumentOperations::Single(one) => operation(&mut text, "", &one.node),
         DocumentOperations::Multiple(all) => {
-            all.iter().for_each(|(name, one)| operation(&mut text, name, &one.node));
+            all.iter()
+                .for_each(|(name, one)| operation(&mut text, name, &one.node));
         }
     }
     for (name, fragment) in &document.fragments {
@@ -227,7 +228,10 @@ fn write_directives(text: &mut String, directives: &[Positioned<types::Directive
 
 fn write_arguments(
     text: &mut String,
-    arguments: &[(Positioned<async_graphql::Name>, Positioned<async_graphql_value::Value>)],
+    arguments: &[(
+        Positioned<async_graphql::Name>,
+        Positioned<async_graphql_value::Value>,
+    )],
 ) {
     if arguments.is_empty() {
         return;

@@ -48,13 +48,7 @@ pub fn build(state: AppState, is_dev: bool) -> Entry {
     router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed);
-    let has_pages_elsewhere = match &config.cors.origins {
-        Origins::Any => true,
-        Origins::Listed(origins) => is_dev || !origins.is_empty(),
-    };
-    if has_pages_elsewhere {
-        router = router.layer(cors(&config.cors, is_dev));
-    }
+    router = router.layer(cors(&config.cors, is_dev));
     let proxies = TrustedProxies::new(&config.http.trusted_proxies, config.http.forwarding_header);
     Entry::new(state.clone(), router.with_state(state), proxies, is_dev)
 }

@@ -5,11 +5,12 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::http::entry::Entry;
 use crate::platform::config::HttpConfig;
@@ -45,9 +46,10 @@ pub async fn serve(
     grace: Duration,
 ) {
     let mut builder = http1::Builder::new();
+    // Its own timeout for headers would set a timer for each request; `Connection` has one for all.
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
+        .header_read_timeout(None)
         .max_buf_size(MAX_HEADER_BYTES);
     let places = Arc::new(Semaphore::new(config.max_connections));
     let stopping = watch::Sender::new(());
@@ -68,17 +70,27 @@ pub async fn serve(
         };
         // Failing that, answers are a little slower.
         stream.set_nodelay(true).unwrap_or_default();
+        let requests = Arc::new(Requests::default());
         let io = TokioIo::new(Connection {
             stream: Some(stream),
             has_ended: false,
             stalled: None,
             write_timeout: config.write_timeout,
+            head: HeadTimer::new(config.header_timeout, Arc::clone(&requests)),
             place: Some(place),
         });
         let entry = entry.clone();
         let service = service_fn(move |request: Request<Incoming>| {
+            requests.begun.fetch_add(1, Ordering::Relaxed);
+            let requests = Arc::clone(&requests);
             let answer = entry.clone().answer(request.map(Body::new), peer);
-            answer.map(Ok::<_, Infallible>)
+            answer.map(move |response| {
+                // What is a socket from now on has no more heads.
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    requests.answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok::<_, Infallible>(response)
+            })
         });
         let connection = builder.serve_connection(io, service).with_upgrades();
         let mut stopping = stopping.subscribe();
@@ -108,6 +120,58 @@ pub async fn serve(
     }
 }
 
+/// The requests of one connection.
+#[derive(Debug, Default)]
+struct Requests {
+    begun: AtomicUsize,
+    answered: AtomicUsize,
+}
+
+/// Ends a connection whose client is too slow to send the head of a request, the first or the next. Time goes by from the last
+/// answer, not from the last byte that came.
+struct HeadTimer {
+    timeout: Duration,
+    requests: Arc<Requests>,
+    /// Those that were answered when it was looked at last.
+    answered: usize,
+    since: Instant,
+    /// Set once for many requests: when it is over, what is left of the time is looked at.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl HeadTimer {
+    fn new(timeout: Duration, requests: Arc<Requests>) -> Self {
+        let since = Instant::now();
+        Self {
+            timeout,
+            requests,
+            answered: 0,
+            since,
+            timer: Box::pin(tokio::time::sleep_until(since + timeout)),
+        }
+    }
+
+    /// Whether the time is over, while the client sends nothing.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let answered = self.requests.answered.load(Ordering::Relaxed);
+        if answered != self.requests.begun.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        if answered != self.answered {
+            self.answered = answered;
+            self.since = Instant::now();
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let due = self.since + self.timeout;
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
 /// A connection that fails when its client takes nothing of what is sent for too long, and that is closed gently.
 struct Connection {
     stream: Option<TcpStream>,
@@ -115,6 +179,7 @@ struct Connection {
     has_ended: bool,
     stalled: Option<Pin<Box<Sleep>>>,
     write_timeout: Duration,
+    head: HeadTimer,
     place: Option<OwnedSemaphorePermit>,
 }
 
@@ -134,6 +199,8 @@ impl Connection {
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stalled = None;
+            // A long reply is still on its way.
+            self.head.since = Instant::now();
             return result;
         }
         let timeout = self.write_timeout;
@@ -152,7 +219,10 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let result = ready!(self.stream()?.poll_read(cx, buffer));
+        let Poll::Ready(result) = self.stream()?.poll_read(cx, buffer) else {
+            ready!(self.head.poll_over(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        };
         self.has_ended |= result.is_err() || buffer.filled().len() == before;
         Poll::Ready(result)
     }

@@ -619,8 +619,8 @@ fn operations(corpus: &mut Corpus) {
         "subscription { __typename }",
     );
     corpus.add(
-        "a subscription by a fragment",
-        "subscription { ...F } fragment F on Subscription { taskChanged { kind } }",
+        "a subscription to two fields by a fragment",
+        "subscription { ...F } fragment F on Subscription { taskChanged { kind } x: taskChanged { kind } }",
     );
     corpus.add("a type definition", "type A { b: Int } { __typename }");
     corpus.add("only a fragment", "fragment F on Query { __typename }");

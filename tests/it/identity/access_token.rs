@@ -129,7 +129,7 @@ on_each_database! {
     }
 
     async fn a_header_that_is_no_bearer_token_is_refused(app) {
-        for header in ["", "Bearer", "Bearer ", "Basic bGluOng=", "bearer x y", "Token x"] {
+        for header in ["Bearer", "Bearer ", "Basic bGluOng=", "bearer x y", "Token x"] {
             let request = app.anonymous().post("/graphql").header("Authorization", header).json(&json!({"query": "{ viewer { id } }"}));
             let reply = crate::harness::Reply::of(request).await;
             assert_eq!((reply.status.as_u16(), reply.code()), (401, "UNAUTHENTICATED"), "{header}");
