@@ -132,8 +132,7 @@ struct Requests {
 struct HeadTimer {
     timeout: Duration,
     requests: Arc<Requests>,
-    /// Those that were answered when it was looked at last.
-    answered: usize,
+    /// When the last answer was written, at first when the connection began.
     since: Instant,
     /// Set once for many requests: when it is over, what is left of the time is looked at.
     timer: Pin<Box<Sleep>>,
@@ -145,7 +144,6 @@ impl HeadTimer {
         Self {
             timeout,
             requests,
-            answered: 0,
             since,
             timer: Box::pin(tokio::time::sleep_until(since + timeout)),
         }
@@ -153,17 +151,16 @@ impl HeadTimer {
 
     /// Whether the time is over, while the client sends nothing.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let answered = self.requests.answered.load(Ordering::Relaxed);
-        if answered != self.requests.begun.load(Ordering::Relaxed) {
-            return Poll::Pending;
-        }
-        if answered != self.answered {
-            self.answered = answered;
-            self.since = Instant::now();
-        }
         while self.timer.as_mut().poll(cx).is_ready() {
-            let due = self.since + self.timeout;
-            if due <= Instant::now() {
+            let now = Instant::now();
+            let Requests { begun, answered } = &*self.requests;
+            let is_idle = begun.load(Ordering::Relaxed) == answered.load(Ordering::Relaxed);
+            let due = match is_idle {
+                true => self.since + self.timeout,
+                // What it waits for is ours.
+                false => now + self.timeout,
+            };
+            if due <= now {
                 return Poll::Ready(());
             }
             self.timer.as_mut().reset(due);

@@ -183,6 +183,14 @@ on_each_database! {
 }
 
 once! {
+    async fn an_open_socket_outlives_the_time_for_headers() {
+        let app = TestApp::start_with(Engine::Sqlite, &[("HTTP__HEADER_TIMEOUT_MS", "300")]).await;
+        let mut socket = Socket::init(&app, json!({})).await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        assert_eq!(socket.ask("{ __typename }").await["data"]["__typename"], "Query");
+        app.stop().await;
+    }
+
     async fn waits_for_connection_init_only_so_long() {
         let app = TestApp::start_with(Engine::Sqlite, &[("WEBSOCKET__INIT_TIMEOUT_MS", "200")]).await;
         let mut silent = Socket::open(&app, Some("graphql-transport-ws")).await;
