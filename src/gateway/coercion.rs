@@ -1,5 +1,6 @@
-//! The values of variables as the types of the operation have them, before anything runs (the specification's
-//! CoerceVariableValues), and null for an input field with a default as that default.
+//! The values of variables as the types of the operation have them, before anything runs (the
+//! specification's CoerceVariableValues), and null for an input field with a default as that
+//! default.
 
 use async_graphql::parser::types::{BaseType, OperationDefinition, Type};
 use async_graphql::{Name, Value as ConstValue, Variables};
@@ -45,7 +46,8 @@ struct Path<'a> {
 }
 
 impl Coercion<'_> {
-    /// The coerced values of the variables of an operation. Values of variables that it does not declare are dropped.
+    /// The coerced values of the variables of an operation. Values of variables that it does not
+    /// declare are dropped.
     ///
     /// # Errors
     /// GRAPHQL_VALIDATION_FAILED with the path of the first value that does not fit.
@@ -219,7 +221,8 @@ impl Path<'_> {
     }
 }
 
-/// A value of a scalar; `None` when it is none. Numbers without a fraction are integers however they are written.
+/// A value of a scalar; `None` when it is none. Numbers without a fraction are integers however
+/// they are written.
 fn scalar(name: &str, value: ConstValue) -> Option<ConstValue> {
     match (name, value) {
         ("Int", ConstValue::Number(number)) => {
@@ -255,7 +258,8 @@ pub fn id_text(number: &Number) -> Option<String> {
     (number.fract() == 0.0).then(|| format!("{number:.0}"))
 }
 
-/// Whether a literal is a value of a scalar of ours. GraphQL's own scalars, and those without rules, take what comes.
+/// Whether a literal is a value of a scalar of ours. GraphQL's own scalars, and those without
+/// rules, take what comes.
 pub fn is_custom_scalar_value(name: &str, value: &Value) -> bool {
     match name {
         "DateTime" => matches!(value, Value::String(text) if parse_date_time(text).is_some()),

@@ -1,8 +1,8 @@
 //! One pass over a parsed document: what it would cost to validate and to execute.
 //!
-//! A fragment is measured once and its measures are used wherever it is spread, so the pass takes time by the length of the
-//! text, not by the size of what it stands for. The executor expands fragments anew at every spread; what passes here has few
-//! enough fields for that.
+//! A fragment is measured once and its measures are used wherever it is spread, so the pass takes
+//! time by the length of the text, not by the size of what it stands for. The executor expands
+//! fragments anew at every spread; what passes here has few enough fields for that.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use crate::graphql::error::ApiError;
 use crate::graphql::estimates::Estimates;
 use crate::platform::config::{DocumentLimits, PageLimits};
 
-/// Entries that a list without pages is taken to have: the criteria of a rubric, the grades of a score.
+/// Entries that a list without pages is taken to have: the criteria of a rubric, the grades of a
+/// score.
 const LIST_SIZE: u32 = 5;
 /// Costs are counted in tenths: an object is 1, a leaf a tenth.
 const OBJECT: u32 = 10;
@@ -33,7 +34,8 @@ const HEAVY_LEAVES: [&str; 2] = ["notes", "totalCount"];
 const MUTATION: u32 = 10 * OBJECT;
 /// Bytes of a variable that count as one value.
 const BYTES_PER_VALUE: usize = 128;
-/// Lists of the introspection inside each other: each multiplies what comes back by the size of the schema.
+/// Lists of the introspection inside each other: each multiplies what comes back by the size of the
+/// schema.
 const MAX_INTROSPECTION_LISTS: u32 = 2;
 
 /// What is known of an operation before it runs.
@@ -119,10 +121,12 @@ impl Analyst {
         &self.limits
     }
 
-    /// Checks a document against every limit and tells what its operations are. Page sizes in variables count as the default.
+    /// Checks a document against every limit and tells what its operations are. Page sizes in
+    /// variables count as the default.
     ///
     /// # Errors
-    /// QUERY_TOO_COMPLEX with the limit; GRAPHQL_VALIDATION_FAILED for a fragment that contains itself.
+    /// QUERY_TOO_COMPLEX with the limit; GRAPHQL_VALIDATION_FAILED for a fragment that contains
+    /// itself.
     pub fn check(&self, document: &ExecutableDocument) -> Result<Vec<Operation>, ApiError> {
         if document.fragments.len() > self.limits.fragments {
             return Err(too_complex(("片段", "fragments"), self.limits.fragments));
@@ -414,7 +418,8 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Entries that the page may have; a size that is no number, or too large, is refused by the field itself.
+    /// Entries that the page may have; a size that is no number, or too large, is refused by the
+    /// field itself.
     fn page_size(&mut self, field: &Field) -> u32 {
         let pages = self.analyst.pages;
         let size = ["first", "last"]
@@ -450,7 +455,8 @@ fn saturate(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Names of the root fields, at most one more than `limit`. The document has no fragment that contains itself.
+/// Names of the root fields, at most one more than `limit`. The document has no fragment that
+/// contains itself.
 fn collect_root_fields(
     fragments: &Fragments,
     selections: &SelectionSet,

@@ -1,4 +1,5 @@
-//! A document on its way from text to something that may run: scanned, parsed, measured and validated.
+//! A document on its way from text to something that may run: scanned, parsed, measured and
+//! validated.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -66,7 +67,8 @@ impl Document {
     }
 }
 
-/// What stands before the message of an error that keeps an operation with these root fields from being executed.
+/// What stands before the message of an error that keeps an operation with these root fields from
+/// being executed.
 pub type FailurePrefix = fn(&[String]) -> Option<Message>;
 
 /// What documents are held to.
@@ -192,7 +194,8 @@ impl Checks {
     /// An operation of a document with the values of its variables, as the executor takes them.
     ///
     /// # Errors
-    /// GRAPHQL_VALIDATION_FAILED for a value that does not have the type of its variable, QUERY_TOO_COMPLEX.
+    /// GRAPHQL_VALIDATION_FAILED for a value that does not have the type of its variable,
+    /// QUERY_TOO_COMPLEX.
     pub fn with_variables(
         &self,
         document: &Document,

@@ -1,7 +1,7 @@
 //! The documents that the server knows, by id, by hash and by text.
 //!
-//! One that passed its checks is kept by its text, so that the next request with the same text pays for none of them. What is kept
-//! is bounded in bytes.
+//! One that passed its checks is kept by its text, so that the next request with the same text pays
+//! for none of them. What is kept is bounded in bytes.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,7 +33,8 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Checks the documents of our own pages, `(id, text)`, and those of the manifest, if there is one.
+    /// Checks the documents of our own pages, `(id, text)`, and those of the manifest, if there is
+    /// one.
     ///
     /// # Errors
     /// When the manifest cannot be read, or one of its documents would be refused.
@@ -58,7 +59,8 @@ impl Documents {
             trusted: HashMap::new(),
         };
         for (id, text) in own {
-            // Limits can be so low that a page has to do without them; that is no reason not to serve the rest.
+            // Limits can be so low that a page has to do without them; that is no reason not to
+            // serve the rest.
             if let Err(error) = this.trust(vec![((*id).into(), (*text).into())]) {
                 tracing::warn!(%error, "A page of ours will not work: its queries are beyond the limits");
             }
@@ -81,7 +83,8 @@ impl Documents {
     /// The document that a request names by id, by hash or by its text.
     ///
     /// # Errors
-    /// PERSISTED_QUERY_NOT_FOUND, PERSISTED_QUERY_ONLY, BAD_USER_INPUT, and why the document is refused.
+    /// PERSISTED_QUERY_NOT_FOUND, PERSISTED_QUERY_ONLY, BAD_USER_INPUT, and why the document is
+    /// refused.
     pub fn find(&self, parameters: &Parameters) -> Result<Arc<Document>, ApiError> {
         let query = parameters
             .query

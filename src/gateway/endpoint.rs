@@ -1,4 +1,5 @@
-//! The one way into the schema for every transport: authenticate, find and check the document, count, execute.
+//! The one way into the schema for every transport: authenticate, find and check the document,
+//! count, execute.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -119,7 +120,8 @@ impl Endpoint {
     /// Who is calling, by the value of an `Authorization` header. No header: nobody.
     ///
     /// # Errors
-    /// TOKEN_EXPIRED, TOKEN_REVOKED or UNAUTHENTICATED for a token that does not count: such a request is not executed.
+    /// TOKEN_EXPIRED, TOKEN_REVOKED or UNAUTHENTICATED for a token that does not count: such a
+    /// request is not executed.
     pub async fn authenticate(
         &self,
         authorization: Option<&str>,
@@ -147,8 +149,8 @@ impl Endpoint {
     /// Finds, parses and checks what a client wants to have executed, and counts it.
     ///
     /// # Errors
-    /// Why it is not executed: GRAPHQL_PARSE_FAILED, QUERY_TOO_COMPLEX, GRAPHQL_VALIDATION_FAILED, BAD_USER_INPUT,
-    /// PERSISTED_QUERY_NOT_FOUND, PERSISTED_QUERY_ONLY, RATE_LIMITED.
+    /// Why it is not executed: GRAPHQL_PARSE_FAILED, QUERY_TOO_COMPLEX, GRAPHQL_VALIDATION_FAILED,
+    /// BAD_USER_INPUT, PERSISTED_QUERY_NOT_FOUND, PERSISTED_QUERY_ONLY, RATE_LIMITED.
     pub fn prepare(
         &self,
         parameters: Parameters,
@@ -231,7 +233,8 @@ impl Endpoint {
         Ok((Charges::of(operation), prepared))
     }
 
-    /// Whether an operation of this kind may run here, and after those before it in the same request.
+    /// Whether an operation of this kind may run here, and after those before it in the same
+    /// request.
     fn allows(&self, operation: &Operation, allowance: &mut Allowance) -> Result<(), ApiError> {
         if !self.0.introspection && operation.asks_for_schema() {
             return Err(invalid(
@@ -258,18 +261,20 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Executes a query or mutation. Every error of the reply has a code and a message in the caller's language; a panic is
-    /// one too.
+    /// Executes a query or mutation. Every error of the reply has a code and a message in the
+    /// caller's language; a panic is one too.
     pub async fn execute(&self, prepared: Prepared, context: RequestContext) -> Response {
         let (locale, request_id) = (context.locale, context.request_id.clone());
         let (this, deadline) = (self.clone(), prepared.deadline);
         // Boxed once, for what it is passed through would copy it each time.
         let run = Box::pin(async move { this.run(prepared, context).await });
         let execution = async {
-            // What nobody waits for any more goes on; so many may, and further ones wait until they are through.
+            // What nobody waits for any more goes on; so many may, and further ones wait until they
+            // are through.
             let places = Arc::clone(&self.0.executions);
             let place = places.acquire_owned().await;
-            // Neither a client that hangs up nor the deadline stops it between a commit and what follows from it.
+            // Neither a client that hangs up nor the deadline stops it between a commit and what
+            // follows from it.
             to_end(async move {
                 let response = run.await;
                 drop(place);
@@ -299,8 +304,8 @@ impl Endpoint {
         log.executed(self.finish(response, locale, &log.request_id, prefix))
     }
 
-    /// Executes a subscription: one response for each event. An event has no deadline of its own, for nobody knows when it comes;
-    /// the limit of statements holds for what it selects.
+    /// Executes a subscription: one response for each event. An event has no deadline of its own,
+    /// for nobody knows when it comes; the limit of statements holds for what it selects.
     pub fn subscribe(
         &self,
         prepared: Prepared,

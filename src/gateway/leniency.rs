@@ -1,5 +1,5 @@
-//! Faults of syntax that apollo-compiler's parser lets pass: a name without a value among arguments or the fields of an input
-//! object, which it drops, and a line break at the start of a string.
+//! Faults of syntax that apollo-compiler's parser lets pass: a name without a value among arguments
+//! or the fields of an input object, which it drops, and a line break at the start of a string.
 //!
 //! Only what stands in parentheses is looked at. One pass, without recursion.
 
@@ -119,7 +119,8 @@ fn word(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| is_word(**byte)).count()
 }
 
-/// Where the string that starts at `start` ends; `None` when it does not, which the parser will say.
+/// Where the string that starts at `start` ends; `None` when it does not, which the parser will
+/// say.
 fn end_of_string(bytes: &[u8], start: usize) -> Option<usize> {
     let is_block = bytes[start..].starts_with(b"\"\"\"");
     let mut index = start + if is_block { 3 } else { 1 };

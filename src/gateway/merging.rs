@@ -1,8 +1,8 @@
-//! What an operation selects, with fragments put in their places and the fields of one response name made one (the
-//! specification's CollectFields).
+//! What an operation selects, with fragments put in their places and the fields of one response
+//! name made one (the specification's CollectFields).
 //!
-//! The executor resolves a field each time that it is selected and joins the answers: it would run a mutation twice, and show half
-//! of an object of which the other half failed.
+//! The executor resolves a field each time that it is selected and joins the answers: it would run
+//! a mutation twice, and show half of an object of which the other half failed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -44,8 +44,8 @@ pub fn has_variable_condition(set: &SelectionSet, fragments: &Fragments) -> bool
 
 /// The operation without fragments, conditions and repeated fields. Its document is valid.
 ///
-/// On an interface what is selected for one type stays a fragment; fields of the interface itself are not joined with those, which
-/// makes no difference as long as they are leaves.
+/// On an interface what is selected for one type stays a fragment; fields of the interface itself
+/// are not joined with those, which makes no difference as long as they are leaves.
 pub fn merged(
     operation: &OperationDefinition,
     fragments: &Fragments,

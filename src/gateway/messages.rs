@@ -1,13 +1,14 @@
 //! What is said of a document that does not fit the schema, in Chinese and English.
 //!
-//! Without introspection nothing is said that the caller did not send: names of the schema stay out of it.
+//! Without introspection nothing is said that the caller did not send: names of the schema stay out
+//! of it.
 
 use crate::platform::locale::Message;
 
 /// Whole sentences about one fault.
 ///
-/// `kind` is apollo-compiler's name of the rule, `sent` the word in the document where the fault is. `exact` says it in English
-/// with names of the schema, where those may be shown.
+/// `kind` is apollo-compiler's name of the rule, `sent` the word in the document where the fault
+/// is. `exact` says it in English with names of the schema, where those may be shown.
 pub fn explain(kind: &str, sent: &str, exact: Option<String>) -> Message {
     let (zh, en) = match kind {
         "UndefinedField" => ("此类型没有字段 {}", "The type has no field \"{}\"."),

@@ -1,4 +1,5 @@
-//! The one way into the schema for every transport: authenticate, find and check the document, count, execute.
+//! The one way into the schema for every transport: authenticate, find and check the document,
+//! count, execute.
 
 pub mod coercion;
 pub mod complexity;

@@ -1,8 +1,9 @@
-//! Literals as the executor takes them: null for an input field that has a default means that default, as if the field were
-//! absent, and ids are text.
+//! Literals as the executor takes them: null for an input field that has a default means that
+//! default, as if the field were absent, and ids are text.
 //!
-//! Clients that build their input from a form send null for what is empty. What a variable holds is known only when it runs, and
-//! null may mean a default in one place and clear a field in another; so each use is looked at for itself.
+//! Clients that build their input from a form send null for what is empty. What a variable holds is
+//! known only when it runs, and null may mean a default in one place and clear a field in another;
+//! so each use is looked at for itself.
 
 use std::collections::HashSet;
 
@@ -16,7 +17,8 @@ use async_graphql_value::{ConstValue, Value};
 use crate::gateway::coercion::id_text;
 use crate::gateway::schema_index::{Input, SchemaIndex, root};
 
-/// Rewrites the literals of a valid document, and returns the variables that stand where null would mean a default.
+/// Rewrites the literals of a valid document, and returns the variables that stand where null would
+/// mean a default.
 pub fn settle(document: &mut ExecutableDocument, index: &SchemaIndex) -> HashSet<Name> {
     let mut found = HashSet::new();
     let mut settle = |value: &mut Value, ty: &Type| {
@@ -36,7 +38,8 @@ pub fn settle(document: &mut ExecutableDocument, index: &SchemaIndex) -> HashSet
     found
 }
 
-/// Takes variables that hold null out of the places where that means a default. `names` are those that [`settle`] found.
+/// Takes variables that hold null out of the places where that means a default. `names` are those
+/// that [`settle`] found.
 pub fn apply(
     operation: &mut OperationDefinition,
     index: &SchemaIndex,

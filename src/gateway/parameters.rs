@@ -17,7 +17,8 @@ use crate::platform::config::DocumentLimits;
 /// Levels of a body around the values of variables: batch, request, `variables`.
 const ENVELOPE: usize = 3;
 
-/// The parameters of the GraphQL-over-HTTP specification, and `documentId` of its appendix on persisted documents.
+/// The parameters of the GraphQL-over-HTTP specification, and `documentId` of its appendix on
+/// persisted documents.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Parameters {

@@ -9,7 +9,8 @@ const MAX_EXCERPT: usize = 40;
 
 /// Turns offsets into lines and columns, both from 1. Columns count characters.
 ///
-/// Asking in the order of the text takes time by its length in all, whatever the lengths of its lines.
+/// Asking in the order of the text takes time by its length in all, whatever the lengths of its
+/// lines.
 #[derive(Debug)]
 pub struct Places<'a> {
     text: &'a str,
@@ -37,7 +38,8 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// What stands between two offsets, as an error may repeat it: the first word of it when it is long.
+    /// What stands between two offsets, as an error may repeat it: the first word of it when it is
+    /// long.
     pub fn excerpt(&self, start: usize, end: usize) -> &'a str {
         let whole = self.text.get(start..end).unwrap_or_default();
         if whole.chars().count() <= MAX_EXCERPT && !whole.contains(['\n', '\r', '{', '(', ':']) {

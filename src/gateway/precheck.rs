@@ -1,7 +1,7 @@
 //! What is looked at before anything is parsed: sizes that a parser would have to pay for first.
 //!
-//! Both scans are one pass over the bytes without recursion and without allocation. The parser of GraphQL recurses, and a few
-//! thousand levels overflow its stack, which no handler can catch.
+//! Both scans are one pass over the bytes without recursion and without allocation. The parser of
+//! GraphQL recurses, and a few thousand levels overflow its stack, which no handler can catch.
 
 use std::ops::Range;
 
@@ -91,8 +91,9 @@ pub struct Blanked {
     pub descriptions: Vec<Range<usize>>,
 }
 
-/// The document without what the parser stumbles over, blanked byte for byte so that places in the text stay what they are:
-/// commas, comments and byte order marks between tokens, and the descriptions of operations, fragments and variables.
+/// The document without what the parser stumbles over, blanked byte for byte so that places in the
+/// text stay what they are: commas, comments and byte order marks between tokens, and the
+/// descriptions of operations, fragments and variables.
 pub fn blanked(query: &str) -> Blanked {
     let mut descriptions = Vec::new();
     let mut text = Vec::with_capacity(query.len());
@@ -151,7 +152,8 @@ pub fn blanked(query: &str) -> Blanked {
     }
 }
 
-/// Bytes of what GraphQL ignores at the start of a text: one white space, comma or byte order mark, or a comment.
+/// Bytes of what GraphQL ignores at the start of a text: one white space, comma or byte order mark,
+/// or a comment.
 fn ignored(text: &[u8]) -> usize {
     match text.first() {
         Some(b' ' | b'\t' | b'\n' | b'\r' | b',') => 1,
@@ -213,9 +215,9 @@ pub fn scan_json(json: &[u8], max_values: usize, max_nesting: usize) -> Result<u
     Ok(values)
 }
 
-/// What follows a string or a block string whose first quote was taken off. `"""` that is never closed counts as an empty string
-/// and the start of another; once one was found open to the end, so is every later one: looking again each time would be
-/// quadratic.
+/// What follows a string or a block string whose first quote was taken off. `"""` that is never
+/// closed counts as an empty string and the start of another; once one was found open to the end,
+/// so is every later one: looking again each time would be quadratic.
 fn after_any_string<'a>(tail: &'a [u8], has_block_end: &mut bool) -> &'a [u8] {
     let block = tail.strip_prefix(b"\"\"").filter(|_| *has_block_end);
     let after_block = block.and_then(after_block_string);
@@ -232,7 +234,8 @@ fn after_line(text: &[u8]) -> &[u8] {
     end.map_or(&[], |end| &text[end..])
 }
 
-/// A string ends at its quote, or at the end of the line, where it is not closed and the parser will refuse it.
+/// A string ends at its quote, or at the end of the line, where it is not closed and the parser
+/// will refuse it.
 fn after_string(mut text: &[u8]) -> &[u8] {
     while let Some((&byte, tail)) = text.split_first() {
         text = match byte {

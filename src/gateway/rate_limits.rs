@@ -17,7 +17,8 @@ use crate::platform::address::network_of;
 use crate::platform::config::RateLimitConfig;
 use crate::platform::viewer::Viewer;
 
-/// Fields that open a session, check a password or use a WeChat code; each request may have one of them.
+/// Fields that open a session, check a password or use a WeChat code; each request may have one of
+/// them.
 const SIGN_INS: [&str; 8] = [
     "login",
     "register",
@@ -67,7 +68,8 @@ impl Charges {
         charges
     }
 
-    /// What every operation costs before it is looked at, so that whoever is over the limit costs nothing more.
+    /// What every operation costs before it is looked at, so that whoever is over the limit costs
+    /// nothing more.
     pub const REFUSED: Self = Self {
         sign_ins: 0,
         writes: 0,

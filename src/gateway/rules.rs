@@ -1,5 +1,5 @@
-//! Rules of the specification that apollo-compiler does not check: variables inside input objects, input objects of which exactly
-//! one field is given, and literals of our own scalars.
+//! Rules of the specification that apollo-compiler does not check: variables inside input objects,
+//! input objects of which exactly one field is given, and literals of our own scalars.
 //!
 //! The document has passed apollo-compiler's validation, so that every name in it exists.
 
@@ -63,7 +63,8 @@ impl<'a> Rules<'a> {
             match &selection.node {
                 Selection::Field(field) => {
                     let field = &field.node;
-                    // Fields that are not in the schema's text belong to the introspection, which takes nothing of interest.
+                    // Fields that are not in the schema's text belong to the introspection, which
+                    // takes nothing of interest.
                     let Some(known) = self.index.field(parent, field.name.node.as_str()) else {
                         continue;
                     };

@@ -1,4 +1,5 @@
-//! The schema as the checks of a document need it: which fields are objects, lists and pages, and what inputs take.
+//! The schema as the checks of a document need it: which fields are objects, lists and pages, and
+//! what inputs take.
 
 use std::collections::{HashMap, HashSet};
 

@@ -11,8 +11,8 @@ use async_graphql_value::Value;
 use crate::gateway::refusal::invalid;
 use crate::graphql::error::ApiError;
 
-/// Checks that each subscription of a document selects one field, which may stand in fragments, and there several times. The
-/// document's fragments do not contain themselves.
+/// Checks that each subscription of a document selects one field, which may stand in fragments, and
+/// there several times. The document's fragments do not contain themselves.
 ///
 /// # Errors
 /// GRAPHQL_VALIDATION_FAILED.

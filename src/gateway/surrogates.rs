@@ -1,5 +1,5 @@
-//! Halves of surrogate pairs in JSON: `"\ud83d"` is an escape that JSON allows and that stands for no character. Clients that cut
-//! text between two UTF-16 units send them.
+//! Halves of surrogate pairs in JSON: `"\ud83d"` is an escape that JSON allows and that stands for
+//! no character. Clients that cut text between two UTF-16 units send them.
 
 use std::ops::Range;
 
@@ -9,12 +9,13 @@ use crate::graphql::error::{ApiError, ErrorCode};
 use crate::platform::fault::{Fault, Rule};
 use crate::platform::locale::Message;
 
-/// Stands for the first of them while the field is looked for; a noncharacter, which no client sends.
+/// Stands for the first of them while the field is looked for; a noncharacter, which no client
+/// sends.
 const MARK: char = '\u{fdd0}';
 const ESCAPED_MARK: &str = "\\ufdd0";
 
-/// BAD_USER_INPUT that names the field with the first escape that is half a character; `None` when there is none, or when the text
-/// is no JSON otherwise either.
+/// BAD_USER_INPUT that names the field with the first escape that is half a character; `None` when
+/// there is none, or when the text is no JSON otherwise either.
 pub fn lone_surrogate(json: &[u8]) -> Option<ApiError> {
     let json = std::str::from_utf8(json).ok()?;
     let found = lone_escapes(json);

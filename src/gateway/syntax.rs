@@ -1,5 +1,5 @@
-//! From the text of a document to what the executor runs: parsed by apollo-compiler, whose AST the validation reads, and written
-//! anew in the executor's own types.
+//! From the text of a document to what the executor runs: parsed by apollo-compiler, whose AST the
+//! validation reads, and written anew in the executor's own types.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -55,8 +55,9 @@ pub fn parse(query: &str, places: &Places<'_>, nesting: usize) -> Result<ast::Do
 /// The document in the executor's types.
 ///
 /// # Errors
-/// GRAPHQL_VALIDATION_FAILED for what those types cannot hold: definitions of one name, definitions of types, an input field
-/// that is repeated. GRAPHQL_PARSE_FAILED for a variable where a constant must stand.
+/// GRAPHQL_VALIDATION_FAILED for what those types cannot hold: definitions of one name, definitions
+/// of types, an input field that is repeated. GRAPHQL_PARSE_FAILED for a variable where a constant
+/// must stand.
 pub fn convert(
     document: &ast::Document,
     places: &Places<'_>,

@@ -14,8 +14,9 @@ use crate::gateway::rules;
 use crate::gateway::schema_index::SchemaIndex;
 use crate::graphql::error::{ApiError, ErrorCode};
 
-/// What apollo-compiler finds wrong with subscriptions although the specification of October 2021 does not: it counts the fields
-/// of one response key, and conditions, each for itself. Our own rule is in [`crate::gateway::subscriptions`].
+/// What apollo-compiler finds wrong with subscriptions although the specification of October 2021
+/// does not: it counts the fields of one response key, and conditions, each for itself. Our own
+/// rule is in [`crate::gateway::subscriptions`].
 const LEFT_TO_OUR_RULES: [&str; 3] = [
     "SubscriptionUsesMultipleFields",
     "SubscriptionUsesConditionalSelection",
@@ -53,8 +54,8 @@ impl Validator {
         })
     }
 
-    /// Validates a document, given in both of its forms and as its text. It is small enough, and its fragments do not contain
-    /// themselves.
+    /// Validates a document, given in both of its forms and as its text. It is small enough, and
+    /// its fragments do not contain themselves.
     ///
     /// # Errors
     /// GRAPHQL_VALIDATION_FAILED with the place of the first fault in the text.
@@ -97,7 +98,8 @@ fn is_left_to_our_rules(fault: &DiagnosticData) -> bool {
     name.is_some_and(|name| LEFT_TO_OUR_RULES.contains(&name))
 }
 
-/// The contract: null for an input field that has a default means the default, so its type is nullable to whoever sends it.
+/// The contract: null for an input field that has a default means the default, so its type is
+/// nullable to whoever sends it.
 fn let_defaults_be_null(definition: &mut Definition) {
     let Definition::InputObjectTypeDefinition(input) = definition else {
         return;
@@ -110,7 +112,8 @@ fn let_defaults_be_null(definition: &mut Definition) {
     }
 }
 
-/// What apollo-compiler does not know of the introspection, and the executor does: `__Type.isOneOf: Boolean`.
+/// What apollo-compiler does not know of the introspection, and the executor does: `__Type.isOneOf:
+/// Boolean`.
 fn add_is_one_of(schema: &mut Schema) -> anyhow::Result<()> {
     let Some(ExtendedType::Object(introspected)) = schema.types.get_mut("__Type") else {
         anyhow::bail!("the introspection is missing");

@@ -296,8 +296,9 @@ pub fn finish(response: &mut Response, locale: Locale, request_id: &str, explain
             .as_ref()
             .is_none_or(|e| e.get("code").is_none())
         {
-            // What has no source of ours comes from the executor. The document and its variables have been validated, so what is
-            // left is null for an argument that a variable with a default may not keep from it.
+            // What has no source of ours comes from the executor. The document and its variables
+            // have been validated, so what is left is null for an argument that a variable with a
+            // default may not keep from it.
             let code = match error.path.is_empty() {
                 true => ErrorCode::GraphqlValidationFailed,
                 false => ErrorCode::BadUserInput,

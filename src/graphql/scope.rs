@@ -1,4 +1,5 @@
-//! What the fields of one request share, made when the first of them asks for it: most requests need little of it.
+//! What the fields of one request share, made when the first of them asks for it: most requests
+//! need little of it.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

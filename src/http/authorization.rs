@@ -6,7 +6,8 @@ use axum::response::Response;
 use crate::graphql::error::ApiError;
 use crate::http::reply::{Refusal, status_of};
 
-/// 401 for a token that does not count. An error of the database while looking it up is ours, not the token's.
+/// 401 for a token that does not count. An error of the database while looking it up is ours, not
+/// the token's.
 pub(crate) fn unauthorized(error: ApiError, headers: &HeaderMap, request_id: &str) -> Response {
     let status = status_of(&error);
     let mut response = Refusal::new(status, error).into_response(headers, request_id);
@@ -29,8 +30,8 @@ pub(crate) fn challenge(request: &HeaderMap) -> HeaderValue {
 /// Stands for a header that cannot be a token of ours.
 pub(crate) const NO_TOKEN_OF_OURS: &str = "?";
 
-/// The `Authorization` header; `None` without credentials, as clients without a token send it. Several of them, or one that is no
-/// text, count as a token that is not ours.
+/// The `Authorization` header; `None` without credentials, as clients without a token send it.
+/// Several of them, or one that is no text, count as a token that is not ours.
 pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next()?;

@@ -20,9 +20,10 @@ const FORWARDED: [&str; 7] = [
     "x-real-ip",
 ];
 
-/// Why a request is refused: it came through a proxy or a tunnel, is of another site's page, or names another host: a
-/// page of some site whose name was made to point here (DNS rebinding). An address cannot be made to
-/// point elsewhere, and emulators reach this machine by one that is not loopback.
+/// Why a request is refused: it came through a proxy or a tunnel, is of another site's page, or
+/// names another host: a page of some site whose name was made to point here (DNS rebinding). An
+/// address cannot be made to point elsewhere, and emulators reach this machine by one that is not
+/// loopback.
 pub(crate) fn fault(request: &Request) -> Option<ApiError> {
     let headers = request.headers();
     // A target with a host wins over the header (RFC 9112, section 3.2.2). Without either it is

@@ -1,6 +1,8 @@
-//! What every request passes first: it gets an id and an address, says soundly which host it is for, and is answered whatever happens.
+//! What every request passes first: it gets an id and an address, says soundly which host it is
+//! for, and is answered whatever happens.
 //!
-//! One function instead of a layer for each concern, because each costs every request an allocation and a clone.
+//! One function instead of a layer for each concern, because each costs every request an allocation
+//! and a clone.
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -109,8 +111,9 @@ impl Entry {
         }
     }
 
-    /// What mini-programs send goes to its handler at once: the router would find the same, at the cost of some allocations. A
-    /// page of a browser says where it comes from, and CORS has a word in that.
+    /// What mini-programs send goes to its handler at once: the router would find the same, at the
+    /// cost of some allocations. A page of a browser says where it comes from, and CORS has a word
+    /// in that.
     async fn route(&self, id: &Arc<str>, mut request: Request, peer: SocketAddr) -> Response {
         let Inner {
             state,

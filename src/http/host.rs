@@ -8,7 +8,8 @@ use axum::http::{Version, header};
 use crate::gateway::refusal::malformed;
 use crate::graphql::error::ApiError;
 
-/// Why a request does not say in one way which host it is for (RFC 9112, section 3.2): a proxy on the way may have read another
+/// Why a request does not say in one way which host it is for (RFC 9112, section 3.2): a proxy on
+/// the way may have read another
 /// `Host` than this server would.
 pub(crate) fn fault(request: &Request) -> Option<ApiError> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
@@ -31,8 +32,8 @@ pub(crate) fn fault(request: &Request) -> Option<ApiError> {
     }
 }
 
-/// The host of `host[:port]`, an IPv6 address in its brackets; `None` when that is not what `text` is
-/// (RFC 3986, sections 3.2.2 and 3.2.3).
+/// The host of `host[:port]`, an IPv6 address in its brackets; `None` when that is not what `text`
+/// is (RFC 3986, sections 3.2.2 and 3.2.3).
 pub(crate) fn host_of(text: &str) -> Option<&str> {
     let after_host = match text.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,

@@ -1,4 +1,5 @@
-//! HTTP and WebSocket: what belongs to the transport. Both hand their requests to `gateway::endpoint::Endpoint`.
+//! HTTP and WebSocket: what belongs to the transport. Both hand their requests to
+//! `gateway::endpoint::Endpoint`.
 
 mod asset;
 mod authorization;

@@ -127,8 +127,8 @@ struct Requests {
     answered: AtomicUsize,
 }
 
-/// Ends a connection whose client is too slow to send the head of a request, the first or the next. Time goes by from the last
-/// answer, not from the last byte that came.
+/// Ends a connection whose client is too slow to send the head of a request, the first or the next.
+/// Time goes by from the last answer, not from the last byte that came.
 struct HeadTimer {
     timeout: Duration,
     requests: Arc<Requests>,

@@ -104,8 +104,9 @@ impl TokenSigner {
     /// # Errors
     /// [`IdentityError::TokenInvalid`] for anything but a token of ours that has merely expired.
     ///
-    /// One that was found sound is remembered by its digest, because every request brings its token and reading it costs more
-    /// than the rest of a small one. Whether it has expired, and its session, are looked at each time.
+    /// One that was found sound is remembered by its digest, because every request brings its token
+    /// and reading it costs more than the rest of a small one. Whether it has expired, and its
+    /// session, are looked at each time.
     pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<AccessToken, IdentityError> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         if let Some(known) = self.sound.get(&digest) {

@@ -25,7 +25,8 @@ pub async fn to_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
     joined(tokio::spawn(work)).await
 }
 
-/// The outcome of `work`; `None` when it does not come until `deadline`. What is done without waiting has no need of a timer.
+/// The outcome of `work`; `None` when it does not come until `deadline`. What is done without
+/// waiting has no need of a timer.
 pub async fn until<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {

@@ -26,8 +26,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::platform::config::{LogConfig, LogFormat};
 
 tokio::task_local! {
-    /// The id of the request that the task works for. Every line says it; a span for each request would cost it more than its
-    /// line.
+    /// The id of the request that the task works for. Every line says it; a span for each request
+    /// would cost it more than its line.
     static REQUEST_ID: Arc<str>;
 }
 
@@ -61,12 +61,14 @@ pub struct Log(#[expect(dead_code, reason = "it is there to be dropped")] Worker
 
 /// Starts logging to standard error. Call once.
 ///
-/// A thread of its own writes, many lines at once when there are many: a request does not wait for the system.
+/// A thread of its own writes, many lines at once when there are many: a request does not wait for
+/// the system.
 ///
 /// # Errors
 /// When `config.filter` is not a filter, or logging was started before.
 pub fn init(config: &LogConfig) -> anyhow::Result<Log> {
-    // As layers of their own, whose verdict on a place in the code is remembered, unlike that of a layer's own filter.
+    // As layers of their own, whose verdict on a place in the code is remembered, unlike that of a
+    // layer's own filter.
     let registry = tracing_subscriber::registry()
         .with(EnvFilter::try_new(&config.filter)?)
         .with(filter_fn(is_harmless));
@@ -94,7 +96,8 @@ pub fn init(config: &LogConfig) -> anyhow::Result<Log> {
     Ok(Log(guard))
 }
 
-/// Lets lines gather before the next batch: the thread that writes would otherwise be woken for each.
+/// Lets lines gather before the next batch: the thread that writes would otherwise be woken for
+/// each.
 struct Batched<W>(W);
 
 impl<W: io::Write> io::Write for Batched<W> {
@@ -147,7 +150,8 @@ impl<'writer> FormatFields<'writer> for JsonFields {
 
 /// A JSON object a line: time, level, the event's fields, the request, the innermost span.
 ///
-/// The library's own format reads the span's fields back from JSON for every event, which cost a request more than its execution.
+/// The library's own format reads the span's fields back from JSON for every event, which cost a
+/// request more than its execution.
 struct JsonLine;
 
 impl<S, N> FormatEvent<S, N> for JsonLine

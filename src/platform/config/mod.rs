@@ -1,9 +1,9 @@
 //! Typed settings, and the only reader of the environment.
 //!
-//! Layers: the embedded `config/default.toml`, a TOML file, `WEGRAPH_*` variables, `--set` flags. Values of the environment
-//! are taken as text, never guessed at: a secret of digits stays a string. Blanks around a value are
-//! no part of it, and an empty one is not set: Compose files pass on a variable without a value as an
-//! empty one. All faults are reported together.
+//! Layers: the embedded `config/default.toml`, a TOML file, `WEGRAPH_*` variables, `--set` flags.
+//! Values of the environment are taken as text, never guessed at: a secret of digits stays a
+//! string. Blanks around a value are no part of it, and an empty one is not set: Compose files pass
+//! on a variable without a value as an empty one. All faults are reported together.
 
 mod cors;
 mod listen;
@@ -293,8 +293,8 @@ pub struct HttpConfig {
     pub max_pending_bytes: u32,
 }
 
-/// In which header the proxies tell the client's address. What a request has is no hint: a client can
-/// send the other one, and most proxies pass it on.
+/// In which header the proxies tell the client's address. What a request has is no hint: a client
+/// can send the other one, and most proxies pass it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardingHeader {
     /// `X-Forwarded-For`, which most proxies set.
