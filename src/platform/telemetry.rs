@@ -38,7 +38,11 @@ pub fn in_request<F: Future>(id: &Arc<str>, work: F) -> impl Future<Output = F::
 
 /// `work` for the request that this task works for, if there is one, in whatever task.
 pub fn in_same_request<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let work = work.in_current_span();
+    let span = tracing::Span::current();
+    let work = match span.is_none() {
+        true => Either::Left(work),
+        false => Either::Right(work.instrument(span)),
+    };
     match REQUEST_ID.try_with(Arc::clone) {
         Ok(id) => Either::Left(REQUEST_ID.scope(id, work)),
         Err(_) => Either::Right(work),
