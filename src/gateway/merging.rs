@@ -209,13 +209,10 @@ impl<'a> Merge<'a> {
         };
         let type_name = on.node.on.node.as_str();
         // The introspection has objects alone, which are not in the index.
-        let is_known = self.index.is_abstract(scope) || scope.is_empty();
-        if type_name == scope || scope.is_empty() {
+        if scope.is_empty() || self.index.is_a(scope, type_name) {
             self.collect(set, parent, condition, collected);
-        } else if is_known {
+        } else if self.index.is_abstract(scope) {
             self.collect(set, parent, Some(on), collected);
-        } else if self.index.is_a(scope, type_name) {
-            self.collect(set, parent, condition, collected);
         }
     }
 
