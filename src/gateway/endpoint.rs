@@ -117,7 +117,8 @@ impl Endpoint {
         })))
     }
 
-    /// Who is calling, by the value of an `Authorization` header. No header: nobody.
+    /// Who is calling, by the value of an `Authorization` header. Without one the caller is
+    /// anonymous.
     ///
     /// # Errors
     /// TOKEN_EXPIRED, TOKEN_REVOKED or UNAUTHENTICATED for a token that does not count: such a
@@ -269,8 +270,7 @@ impl Endpoint {
         // Boxed once, for what it is passed through would copy it each time.
         let run = Box::pin(async move { this.run(prepared, context).await });
         let execution = async {
-            // What nobody waits for any more goes on; so many may, and further ones wait until they
-            // are through.
+            // Detached executions go on; their number is limited, and further ones queue for a place.
             let places = Arc::clone(&self.0.executions);
             let place = places.acquire_owned().await;
             // Neither a client that hangs up nor the deadline stops it between a commit and what
@@ -305,7 +305,7 @@ impl Endpoint {
     }
 
     /// Executes a subscription: one response for each event. An event has no deadline of its own,
-    /// for nobody knows when it comes; the limit of statements holds for what it selects.
+    /// because its time is not known; the limit of statements holds for what it selects.
     pub fn subscribe(
         &self,
         prepared: Prepared,
