@@ -1,5 +1,7 @@
 //! Whether a document fits the schema: what apollo-compiler finds, then [`rules`].
 
+use std::borrow::Cow;
+
 use apollo_compiler::ast::{self, Definition};
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::Parser;
@@ -66,6 +68,7 @@ impl Validator {
         index: &SchemaIndex,
         places: &Places<'_>,
     ) -> Result<(), ApiError> {
+        let document = without_null_defaults(document);
         if let Err(failed) = document.to_executable_validate(&self.schema) {
             let mut faults = failed.errors.iter().map(|diagnostic| diagnostic.error);
             if let Some(fault) = faults.find(|fault| !is_left_to_our_rules(fault)) {
@@ -110,6 +113,33 @@ fn let_defaults_be_null(definition: &mut Definition) {
             field.make_mut().ty = Node::new(nullable);
         }
     }
+}
+
+/// To apollo-compiler any default lets a nullable variable stand where null may not, also the
+/// default null. Without that default a nullable variable means the same.
+fn without_null_defaults(document: &ast::Document) -> Cow<'_, ast::Document> {
+    let is_idle = |variable: &Node<ast::VariableDefinition>| {
+        let default = variable.default_value.as_ref();
+        !variable.ty.is_non_null() && default.is_some_and(|value| value.is_null())
+    };
+    let has_idle = |definition: &Definition| match definition {
+        Definition::OperationDefinition(operation) => operation.variables.iter().any(is_idle),
+        _ => false,
+    };
+    if !document.definitions.iter().any(has_idle) {
+        return Cow::Borrowed(document);
+    }
+    let mut document = document.clone();
+    for definition in &mut document.definitions {
+        let Definition::OperationDefinition(operation) = definition else {
+            continue;
+        };
+        let variables = &mut operation.make_mut().variables;
+        for variable in variables.iter_mut().filter(|variable| is_idle(variable)) {
+            variable.make_mut().default_value = None;
+        }
+    }
+    Cow::Owned(document)
 }
 
 /// What apollo-compiler does not know of the introspection, and the executor does: `__Type.isOneOf:

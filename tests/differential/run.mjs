@@ -42,6 +42,7 @@ const several = (least, most, make) => Array.from({ length: least + below(most -
 const schema = g.buildSchema(await (await fetch(`${base}/schema.graphql`)).text());
 const roots = { query: schema.getQueryType(), mutation: schema.getMutationType(), subscription: schema.getSubscriptionType() };
 const namedTypes = Object.values(schema.getTypeMap());
+const nameOfType = g.TypeMetaFieldDef.args[0].type;
 const outputs = namedTypes.filter((type) => g.isCompositeType(type) && !type.name.startsWith("__"));
 const inputs = namedTypes.filter((type) => g.isInputType(type) && !type.name.startsWith("__"));
 const asTime = (value) => {
@@ -125,12 +126,15 @@ function variable(type) {
   // With a default a nullable variable may stand where null may not.
   const isLoose = own.endsWith("!") && chance(0.2);
   if (isLoose) own = own.slice(0, -1);
-  const needsDefault = isLoose && !slips("variable", 3);
+  const lacksDefault = isLoose && slips("variable", 3);
+  const needsDefault = isLoose && !lacksDefault;
   const known = [...pen.variables].find(([, declared]) => declared.own === own && (declared.fallback || !needsDefault));
   if (known && chance(0.5)) return `$${known[0]}`;
   const [name, declared, input] = [`v${pen.variables.size}`, { own }, asInput(own)];
   pen.variables.set(name, declared);
-  if (input && (needsDefault || chance(0.15))) declared.fallback = printed(value(needsDefault ? new g.GraphQLNonNull(input) : input, CONSTANT), CONSTANT);
+  // The default null is none in this matter.
+  if (lacksDefault && chance(0.3)) declared.fallback = "null";
+  else if (input && (needsDefault || chance(0.15))) declared.fallback = printed(value(needsDefault ? new g.GraphQLNonNull(input) : input, CONSTANT), CONSTANT);
   return `$${name}`;
 }
 const asInput = (own) => [g.typeFromAST(schema, g.parseType(own))].find(g.isInputType);
@@ -169,7 +173,8 @@ function selection(type, depth) {
   if (slips("field", 0.1)) return pick(["nope", "__schema { x }", "id { x }"]);
   if (type === roots.query && chance(0.04)) {
     if (chance(0.3)) return "__schema { queryType { name } directives { name args { name } } }";
-    return `__type(name: "${pick([...namedTypes, { name: "Nope" }]).name}") { kind fields { name type { ofType { kind } } } inputFields { name } }`;
+    const name = chance(0.3) ? printed(value(nameOfType, LITERAL), LITERAL) : `"${pick([...namedTypes, { name: "Nope" }]).name}"`;
+    return `__type(name: ${name}) { kind fields { name type { ofType { kind } } } inputFields { name } }`;
   }
   const all = Object.values(type.getFields());
   const leaves = all.filter((one) => g.isLeafType(g.getNamedType(one.type)));

@@ -86,6 +86,11 @@ on_each_database! {
             ("mutation($w: WechatLoginInput) { login(input: {wechat: $w}) { accessToken } }", "{\"w\": null}"),
             ("mutation($c: String!) { login(input: {wechat: {code: $c}, password: null}) { accessToken } }", "{\"c\": \"a\"}"),
             ("mutation { login(input: {}) { accessToken } }", "{}"),
+            ("query($b: Boolean = null) { viewer @include(if: $b) { id } }", "{\"b\": true}"),
+            ("query($b: Boolean = null) { ... @skip(if: $b) { viewer { id } } }", "{\"b\": true}"),
+            ("query($i: ID = null) { task(id: $i) { id } }", "{\"i\": \"x\"}"),
+            ("query($n: String = null) { __type(name: $n) { name } }", "{\"n\": \"Task\"}"),
+            ("mutation($t: String = null) { createTask(input: {title: $t}) { task { id } } }", "{\"t\": \"a\"}"),
         ] {
             refusal(app, &lin, document, variables).await;
         }
@@ -93,6 +98,8 @@ on_each_database! {
             ("query($s: [TaskStatus!]) { tasks(filter: {status: $s}) { totalCount } }", "{\"s\": \"TODO\"}"),
             ("query($s: TaskStatus!) { tasks(filter: {status: [$s]}) { totalCount } }", "{\"s\": \"TODO\"}"),
             ("query($i: ID = \"x\") { task(id: $i) { id } }", "{}"),
+            ("query($b: Boolean = true) { viewer @include(if: $b) { id } }", "{}"),
+            ("query($n: Int = null) { tasks(first: $n) { totalCount } }", "{}"),
             ("query($n: Int) { tasks(first: $n) { totalCount } }", "{\"n\": 20.0}"),
             ("query($n: Int) { tasks(first: $n) { totalCount } }", "{\"n\": 2e1}"),
             ("query($i: ID!) { task(id: $i) { id } }", "{\"i\": 5}"),
