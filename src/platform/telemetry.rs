@@ -1,12 +1,14 @@
 //! Logs, and the counter of panics.
 
-use std::fmt::{self, Debug};
+use std::cell::RefCell;
+use std::fmt::{self, Debug, Write};
 use std::future::Future;
 use std::io::{self, BufWriter, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chrono::Utc;
 use futures_util::future::Either;
 use tracing::Instrument;
 use tracing::field::{Field, Visit};
@@ -17,7 +19,6 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -170,8 +171,10 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         writer.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\"", event.metadata().level())?;
+        write_time(&mut writer)?;
+        writer.write_str("\",\"level\":\"")?;
+        writer.write_str(event.metadata().level().as_str())?;
+        writer.write_char('"')?;
         let mut fields = Fields {
             writer: &mut writer,
             result: Ok(()),
@@ -184,7 +187,10 @@ where
             let id = REQUEST_ID.try_with(Arc::clone);
             id.map_or(Ok(()), |id| write!(writer, ",\"request.id\":\"{id}\""))?;
         }
-        write!(writer, ",\"target\":\"{}\"", event.metadata().target())?;
+        write_name(&mut writer, "target")?;
+        writer.write_char('"')?;
+        writer.write_str(event.metadata().target())?;
+        writer.write_char('"')?;
         let span = event.parent().and_then(|id| ctx.span(id));
         if let Some(span) = span.or_else(|| ctx.lookup_current()) {
             let extensions = span.extensions();
@@ -194,6 +200,24 @@ where
         }
         writer.write_str("}\n")
     }
+}
+
+thread_local! {
+    /// A second, and how it is written: there are many lines a second.
+    static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+}
+
+fn write_time(writer: &mut Writer<'_>) -> fmt::Result {
+    let now = Utc::now();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != now.timestamp() {
+            *second = now.timestamp();
+            *text = now.format("%Y-%m-%dT%H:%M:%S").to_string();
+        }
+        writer.write_str(text)
+    })?;
+    // A leap second has more than a million.
+    write!(writer, ".{:06}Z", now.timestamp_subsec_micros() % 1_000_000)
 }
 
 struct Fields<'a, 'writer> {
@@ -206,25 +230,29 @@ impl Fields<'_, '_> {
     fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         self.has_request_id |= field.name() == "request.id";
         if self.result.is_ok() {
-            // Names are ours and need no escapes.
-            self.result = write!(self.writer, ",\"{}\":", field.name());
-        }
-        if self.result.is_ok() {
-            self.result = value(self.writer);
+            self.result = write_name(self.writer, field.name()).and_then(|()| value(self.writer));
         }
     }
+}
 
-    fn write_text(&mut self, field: &Field, text: &str) {
-        self.write(field, |writer| {
-            let is_plain = |b: u8| b >= b' ' && b != b'"' && b != b'\\';
-            match text.bytes().all(is_plain) {
-                true => write!(writer, "\"{text}\""),
-                false => {
-                    let escaped = serde_json::to_string(text).map_err(|_| fmt::Error)?;
-                    writer.write_str(&escaped)
-                }
-            }
-        });
+/// Names are ours and need no escapes.
+fn write_name(writer: &mut Writer<'_>, name: &str) -> fmt::Result {
+    writer.write_str(",\"")?;
+    writer.write_str(name)?;
+    writer.write_str("\":")
+}
+
+/// The inside of a JSON string.
+struct Escaped<'a, 'writer>(&'a mut Writer<'writer>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let is_plain = |b: u8| b >= b' ' && b != b'"' && b != b'\\';
+        if text.bytes().all(is_plain) {
+            return self.0.write_str(text);
+        }
+        let quoted = serde_json::to_string(text).map_err(|_| fmt::Error)?;
+        self.0.write_str(&quoted[1..quoted.len() - 1])
     }
 }
 
@@ -249,11 +277,19 @@ impl Visit for Fields<'_, '_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.write_text(field, value);
+        self.write(field, |writer| {
+            writer.write_char('"')?;
+            Escaped(writer).write_str(value)?;
+            writer.write_char('"')
+        });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write_text(field, &format!("{value:?}"));
+        self.write(field, |writer| {
+            writer.write_char('"')?;
+            write!(Escaped(writer), "{value:?}")?;
+            writer.write_char('"')
+        });
     }
 }
 
@@ -304,7 +340,10 @@ mod tests {
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let mut lines = text.lines().map(|line| {
             let mut line: Value = serde_json::from_str(line).expect(line);
-            assert!(line["timestamp"].take().is_string());
+            let time = line["timestamp"].take();
+            let time = chrono::DateTime::parse_from_rfc3339(time.as_str().expect("a time"));
+            let age = Utc::now() - time.expect("a time").to_utc();
+            assert!(age >= chrono::TimeDelta::zero() && age < chrono::TimeDelta::minutes(1));
             line
         });
         let target = "wegraph::platform::telemetry::tests";
