@@ -85,7 +85,7 @@ impl App {
             wechat,
             config,
         ));
-        let schema = schema::build(Services {
+        let schema = schema::build(&Services {
             db: Arc::clone(&db),
             identity: Arc::clone(&identity),
             scores: Arc::clone(&scores),

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ pub struct Prepared {
     request: Request,
     operation: OperationType,
     name: String,
+    asks_for_schema: bool,
     /// Stands before the message when the request is not executed.
     failure_prefix: Option<Message>,
     deadline: Instant,
@@ -228,6 +230,7 @@ impl Endpoint {
             request,
             operation: operation.kind,
             name: operation.name.clone(),
+            asks_for_schema: operation.asks_for_schema(),
             failure_prefix: prefix,
             deadline: allowance.deadline,
         };
@@ -264,44 +267,58 @@ impl Endpoint {
 
     /// Executes a query or mutation. Every error of the reply has a code and a message in the
     /// caller's language; a panic is one too.
-    pub async fn execute(&self, prepared: Prepared, context: RequestContext) -> Response {
+    pub fn execute(
+        &self,
+        prepared: Prepared,
+        context: RequestContext,
+    ) -> impl Future<Output = Response> + Send + use<> {
         let (locale, request_id) = (context.locale, context.request_id.clone());
-        let (this, deadline) = (self.clone(), prepared.deadline);
+        let (places, deadline) = (Arc::clone(&self.0.executions), prepared.deadline);
         // Boxed once, for what it is passed through would copy it each time.
-        let run = Box::pin(async move { this.run(prepared, context).await });
-        let execution = async {
-            // Detached executions go on; their number is limited, and further ones queue for a place.
-            let places = Arc::clone(&self.0.executions);
-            let place = places.acquire_owned().await;
-            // Neither a client that hangs up nor the deadline stops it between a commit and what
-            // follows from it.
-            to_end(async move {
-                let response = run.await;
-                drop(place);
-                response
-            })
-            .await
-        };
-        match until(deadline, execution).await {
-            Some(response) => response,
-            None => ApiError::new(ErrorCode::RequestTimeout).into_response(locale, &request_id),
+        let run = Box::pin(self.clone().run(prepared, context));
+        async move {
+            let execution = pin!(async {
+                // Detached executions go on; their number is limited, and further ones queue for a
+                // place.
+                let place = places.acquire_owned().await;
+                // Neither a client that hangs up nor the deadline stops it between a commit and
+                // what follows from it.
+                to_end(async move {
+                    let response = run.await;
+                    drop(place);
+                    response
+                })
+                .await
+            });
+            match until(deadline, execution).await {
+                Some(response) => response,
+                None => ApiError::new(ErrorCode::RequestTimeout).into_response(locale, &request_id),
+            }
         }
     }
 
-    async fn run(&self, prepared: Prepared, context: RequestContext) -> Response {
+    /// No `async fn`: its future would hold the arguments twice, and so does each that it is in.
+    fn run(
+        self,
+        prepared: Prepared,
+        context: RequestContext,
+    ) -> impl Future<Output = Response> + Send {
         let log = Log::new(&prepared, &context);
         let locale = context.locale;
         let batches = BatchQueue::default();
         let scope = RequestScope::new(batches.clone(), Some(prepared.deadline));
+        let prefix = prepared.failure_prefix;
+        let asks_for_schema = prepared.asks_for_schema;
         let request = prepared.request.data(context).data(scope);
-        let execution = batches.run(self.0.schema.execute(request));
-        let outcome = AssertUnwindSafe(execution).catch_unwind();
-        let response = match in_request(&log.request_id, outcome).await {
-            Ok(response) => response,
-            Err(_) => log.panicked(locale),
-        };
-        let prefix = prepared.failure_prefix.as_ref();
-        log.executed(self.finish(response, locale, &log.request_id, prefix))
+        async move {
+            let execution = pin!(self.0.schema.executor(asks_for_schema).execute(request));
+            let outcome = AssertUnwindSafe(batches.run(execution)).catch_unwind();
+            let response = match in_request(&log.request_id, outcome).await {
+                Ok(response) => response,
+                Err(_) => log.panicked(locale),
+            };
+            log.executed(self.finish(response, locale, &log.request_id, prefix.as_ref()))
+        }
     }
 
     /// Executes a subscription: one response for each event. An event has no deadline of its own,
@@ -318,11 +335,13 @@ impl Endpoint {
         let batches = BatchQueue::detached();
         let scope = RequestScope::new(batches.clone(), None);
         let request = prepared.request.data(context).data(scope);
-        let events = self.0.schema.execute_stream(request);
+        // A subscription selects one field of the data, not of the schema.
+        let events = self.0.schema.executor(false).execute_stream(request);
         let state = Some((events, batches, log, this));
         Box::pin(stream::unfold(state, move |state| async move {
             let (mut events, batches, log, this) = state?;
-            let next = batches.clone().run(events.next());
+            let next = pin!(events.next());
+            let next = batches.clone().run(next);
             let outcome = AssertUnwindSafe(next).catch_unwind();
             match in_request(&log.request_id, outcome).await {
                 Ok(Some(response)) => {
@@ -397,7 +416,7 @@ impl Log {
         let duration_ms = self.started.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(
             request.id = &*self.request_id,
-            operation.r#type = %self.operation,
+            operation.r#type = type_name(self.operation),
             operation.name = self.name,
             viewer.id = self.viewer_id.map(tracing::field::display),
             duration_ms,
@@ -416,6 +435,14 @@ impl Log {
             "Sent an event"
         );
         response
+    }
+}
+
+fn type_name(operation: OperationType) -> &'static str {
+    match operation {
+        OperationType::Query => "query",
+        OperationType::Mutation => "mutation",
+        OperationType::Subscription => "subscription",
     }
 }
 

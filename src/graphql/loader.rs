@@ -1,7 +1,7 @@
 //! Batching: what all loaders share.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -54,8 +54,7 @@ impl BatchQueue {
     }
 
     /// Runs `execution` and the batches that it asks for.
-    pub async fn run<F: Future>(self, execution: F) -> F::Output {
-        let mut execution = pin!(execution);
+    pub async fn run<F: Future>(self, mut execution: Pin<&mut F>) -> F::Output {
         // Most requests ask for no batch.
         let mut running = None;
         poll_fn(|cx| {

@@ -1,9 +1,11 @@
 //! Reading a request body: in time, no more than allowed, unpacked if need be.
 
+use std::future::poll_fn;
 use std::io::Read;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Bytes, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
 use flate2::read::GzDecoder;
 use tokio::time::Instant;
@@ -19,12 +21,15 @@ use crate::platform::task::until;
 /// # Errors
 /// 415 for another type or encoding, 413 for more than `max` bytes before or after unpacking, 408 when it takes too long, 400
 /// when it is cut off.
-pub(crate) async fn read_json(
+pub(crate) async fn read_json<B>(
     headers: &HeaderMap,
-    body: Body,
+    body: B,
     max: usize,
     timeout: Duration,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, Refusal>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     // The body is read before anything is said of its type, so that the connection can serve the next request.
     let body = receive(headers, body, max, timeout)
         .await
@@ -57,25 +62,23 @@ fn unsupported(zh: &str, en: &str) -> Refusal {
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, malformed(zh, en))
 }
 
-async fn receive(
+async fn receive<B>(
     headers: &HeaderMap,
-    body: Body,
+    body: B,
     max: usize,
     timeout: Duration,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, Refusal>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > max as u64) {
         return Err(too_large(max));
     }
-    match until(Instant::now() + timeout, to_bytes(body, max)).await {
-        Some(Ok(body)) => Ok(body),
-        Some(Err(error)) if is_too_long(&error) => Err(too_large(max)),
-        Some(Err(_)) => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            malformed("请求体不完整", "the request body is incomplete"),
-        )),
+    match until(Instant::now() + timeout, pin!(collect(body, max))).await {
+        Some(body) => body,
         None => Err(Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
             ApiError::new(ErrorCode::RequestTimeout).with_message(Message::new(
@@ -86,9 +89,38 @@ async fn receive(
     }
 }
 
-/// `to_bytes` tells its limit from other errors only by their source.
-fn is_too_long(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.to_string().contains("limit"))
+/// The whole body. Most come in one piece, which is not copied.
+async fn collect<B>(mut body: B, max: usize) -> Result<Bytes, Refusal>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let mut first = Bytes::new();
+    let mut all = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(frame) = frame else {
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                malformed("请求体不完整", "the request body is incomplete"),
+            ));
+        };
+        // Trailers say nothing to us.
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        if first.len() + all.len() + piece.len() > max {
+            return Err(too_large(max));
+        }
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(match all.is_empty() {
+        true => first,
+        false => all.into(),
+    })
 }
 
 fn too_large(max: usize) -> Refusal {

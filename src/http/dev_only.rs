@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Request, header};
 
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::host::host_of;
@@ -24,7 +23,7 @@ const FORWARDED: [&str; 7] = [
 /// names another host: a page of some site whose name was made to point here (DNS rebinding). An
 /// address cannot be made to point elsewhere, and emulators reach this machine by one that is not
 /// loopback.
-pub(crate) fn fault(request: &Request) -> Option<ApiError> {
+pub(crate) fn fault<B>(request: &Request<B>) -> Option<ApiError> {
     let headers = request.headers();
     // A target with a host wins over the header (RFC 9112, section 3.2.2). Without either it is
     // HTTP/1.0, which no browser speaks.

@@ -4,16 +4,20 @@
 //! One function instead of a layer for each concern, because each costs every request an allocation
 //! and a clone.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
 use futures_util::FutureExt;
+use futures_util::future::Either;
+use hyper::body::Incoming;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::graphql::error::ApiError;
 use crate::http::client_address::TrustedProxies;
@@ -70,24 +74,33 @@ impl Entry {
     }
 
     /// Answers a request that `peer` sent.
-    pub(crate) async fn answer(self, request: Request, peer: SocketAddr) -> Response {
-        let id: Arc<str> = new_id().to_string().into();
-        let mut response = match self.refusal(&request) {
-            Some(refusal) => refusal.into_response(request.headers(), &id),
-            None => self.handle(&id, request, peer).await,
-        };
-        let headers = response.headers_mut();
-        headers.reserve(DEFAULT_HEADERS.len() + 1);
-        for (name, value) in DEFAULT_HEADERS {
-            headers.entry(name).or_insert(value);
+    ///
+    /// No `async fn`, here and below: its future would hold its arguments twice.
+    pub(crate) fn answer(
+        self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response> + Send {
+        let mut id = Uuid::encode_buffer();
+        let id: Arc<str> = (&*new_id().hyphenated().encode_lower(&mut id)).into();
+        async move {
+            let mut response = match self.refusal(&request) {
+                Some(refusal) => refusal.into_response(request.headers(), &id),
+                None => self.handle(&id, request, peer).await,
+            };
+            let headers = response.headers_mut();
+            headers.reserve(DEFAULT_HEADERS.len() + 1);
+            for (name, value) in DEFAULT_HEADERS {
+                headers.entry(name).or_insert(value);
+            }
+            if let Ok(value) = HeaderValue::from_str(&id) {
+                headers.insert(REQUEST_ID, value);
+            }
+            response
         }
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            headers.insert(REQUEST_ID, value);
-        }
-        response
     }
 
-    fn refusal(&self, request: &Request) -> Option<Refusal> {
+    fn refusal(&self, request: &Request<Incoming>) -> Option<Refusal> {
         if let Some(fault) = host::fault(request) {
             return Some(Refusal::new(StatusCode::BAD_REQUEST, fault).closing());
         }
@@ -95,18 +108,25 @@ impl Entry {
         fault.map(|fault| Refusal::new(StatusCode::FORBIDDEN, fault))
     }
 
-    async fn handle(&self, id: &Arc<str>, request: Request, peer: SocketAddr) -> Response {
+    fn handle<'a>(
+        &'a self,
+        id: &'a Arc<str>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response> + Send + 'a {
         let languages = request.headers().get(header::ACCEPT_LANGUAGE).cloned();
-        let handling = AssertUnwindSafe(self.route(id, request, peer)).catch_unwind();
-        match handling.await {
-            Ok(response) => response,
-            Err(_) => {
-                let panics = count_panic();
-                tracing::error!(panics, request_id = &**id, "A request handler panicked");
-                let languages = languages.map(|languages| (header::ACCEPT_LANGUAGE, languages));
-                let error = ApiError::internal("a request handler panicked");
-                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
-                    .into_response(&HeaderMap::from_iter(languages), id)
+        async move {
+            let handling = async move { self.route(id, request, peer).await };
+            match AssertUnwindSafe(handling).catch_unwind().await {
+                Ok(response) => response,
+                Err(_) => {
+                    let panics = count_panic();
+                    tracing::error!(panics, request_id = &**id, "A request handler panicked");
+                    let languages = languages.map(|languages| (header::ACCEPT_LANGUAGE, languages));
+                    let error = ApiError::internal("a request handler panicked");
+                    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+                        .into_response(&HeaderMap::from_iter(languages), id)
+                }
             }
         }
     }
@@ -114,24 +134,27 @@ impl Entry {
     /// What mini-programs send goes to its handler at once: the router would find the same, at the
     /// cost of some allocations. A page of a browser says where it comes from, and CORS has a word
     /// in that.
-    async fn route(&self, id: &Arc<str>, mut request: Request, peer: SocketAddr) -> Response {
-        let Inner {
-            state,
-            router,
-            proxies,
-            ..
-        } = &*self.0;
-        let address = proxies.client_of(peer, request.headers());
+    fn route<'a>(
+        &'a self,
+        id: &'a Arc<str>,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response> + Send + 'a {
+        let address = self.0.proxies.client_of(peer, request.headers());
         if request.method() == Method::POST
             && request.uri().path() == graphql::PATH
             && !request.headers().contains_key(header::ORIGIN)
         {
-            return graphql::answer_post(state, id, address.0, request).await;
+            let answer = graphql::answer_post(&self.0.state, id, address.0, request);
+            return Either::Left(answer);
         }
         let extensions = request.extensions_mut();
         extensions.insert(address);
         extensions.insert(RequestId(Arc::clone(id)));
-        let Ok(response) = router.clone().oneshot(request).await;
-        response
+        let answer = self.0.router.clone().oneshot(request.map(Body::new));
+        // Boxed, so that what mini-programs send makes no room for it.
+        Either::Right(Box::pin(
+            answer.map(|Ok(response): Result<_, Infallible>| response),
+        ))
     }
 }

@@ -1,15 +1,18 @@
 //! GraphQL over HTTP: POST with a JSON body, one operation or a batch; GET for queries.
 
+use std::future::ready;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_graphql::Response as GraphqlResponse;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{Extension, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::future::Either;
 
-use crate::gateway::endpoint::{Allowance, Transport};
+use crate::gateway::endpoint::Transport;
 use crate::gateway::parameters::{Operations, Parameters};
 use crate::gateway::refusal::{malformed, too_complex};
 use crate::graphql::context::RequestContext;
@@ -38,31 +41,36 @@ pub(crate) async fn post(
 }
 
 /// Answers a POST.
-pub(crate) async fn answer_post(
-    state: &AppState,
-    request_id: &Arc<str>,
+pub(crate) fn answer_post<'a, B>(
+    state: &'a AppState,
+    request_id: &'a Arc<str>,
     address: IpAddr,
-    request: Request,
-) -> Response {
+    request: Request<B>,
+) -> impl Future<Output = Response> + Send + use<'a, B>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
     let (Parts { headers, .. }, body) = request.into_parts();
     let (limits, http) = (&state.config.graphql, &state.config.http);
-    let body = read_json(&headers, body, limits.max_body_bytes, http.body_timeout).await;
-    let operations = body.and_then(|body| {
-        Operations::from_json(&body, &limits.limits, limits.max_batch)
-            .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error))
-    });
-    let operations = match operations {
-        Ok(operations) => operations,
-        Err(refusal) => {
-            return refuse(state, refusal, &headers, request_id, address);
-        }
-    };
-    // Boxed, so that a request whose body is still on its way holds no room for what comes after.
-    Box::pin(async move {
-        let reply = run(state, &headers, request_id, address, operations).await;
-        state.pending.hold(reply, &headers, request_id).await
-    })
-    .await
+    async move {
+        let body = read_json(&headers, body, limits.max_body_bytes, http.body_timeout).await;
+        let operations = body.and_then(|body| {
+            Operations::from_json(&body, &limits.limits, limits.max_batch)
+                .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error))
+        });
+        let operations = match operations {
+            Ok(operations) => operations,
+            Err(refusal) => {
+                return refuse(state, refusal, &headers, request_id, address);
+            }
+        };
+        // Boxed, so that a request whose body is still on its way holds no room for what comes after.
+        Box::pin(async move {
+            let reply = run(state, &headers, request_id, address, operations).await;
+            state.pending.hold(reply, &headers, request_id).await
+        })
+        .await
+    }
 }
 
 async fn run(
@@ -77,23 +85,30 @@ async fn run(
         Err(response) => return *response,
     };
     let media_type = MediaType::negotiate(headers);
-    let mut allowance = state.endpoint.allowance(Transport::Http);
     match operations {
-        Operations::Single(parameters) => {
-            if parameters.is_empty() {
-                let missing = malformed("缺少 query 参数", "the parameter query is missing");
-                return Refusal::new(StatusCode::BAD_REQUEST, missing)
-                    .into_response(headers, request_id);
-            }
-            match state.endpoint.prepare(parameters, &context, &mut allowance) {
-                Ok(prepared) => {
-                    let response = state.endpoint.execute(prepared, context).await;
-                    reply::graphql(&response, media_type)
-                }
-                Err(error) => reply::graphql(&refused(error, &context), media_type),
-            }
+        Operations::Single(parameters) if parameters.is_empty() => {
+            let missing = malformed("缺少 query 参数", "the parameter query is missing");
+            Refusal::new(StatusCode::BAD_REQUEST, missing).into_response(headers, request_id)
         }
-        Operations::Batch(batch) => run_batch(state, batch, &context, allowance, media_type).await,
+        Operations::Single(parameters) => {
+            let response = run_single(state, parameters, context).await;
+            reply::graphql(&response, media_type)
+        }
+        // Boxed, so that a single operation makes no room for it.
+        Operations::Batch(batch) => Box::pin(run_batch(state, batch, &context, media_type)).await,
+    }
+}
+
+/// No `async fn`: what comes before the execution stays out of the future.
+fn run_single(
+    state: &AppState,
+    parameters: Parameters,
+    context: RequestContext,
+) -> impl Future<Output = GraphqlResponse> + Send + use<> {
+    let mut allowance = state.endpoint.allowance(Transport::Http);
+    match state.endpoint.prepare(parameters, &context, &mut allowance) {
+        Ok(prepared) => Either::Left(state.endpoint.execute(prepared, context)),
+        Err(error) => Either::Right(ready(refused(error, &context))),
     }
 }
 
@@ -103,9 +118,9 @@ async fn run_batch(
     state: &AppState,
     batch: Vec<Parameters>,
     context: &RequestContext,
-    mut allowance: Allowance,
     media_type: MediaType,
 ) -> Response {
+    let mut allowance = state.endpoint.allowance(Transport::Http);
     let mut left = state.config.graphql.max_reply_bytes;
     let mut bodies = Vec::new();
     let mut wait = None;

@@ -2,16 +2,14 @@
 
 use std::net::Ipv6Addr;
 
-use axum::extract::Request;
-use axum::http::{Version, header};
+use axum::http::{Request, Version, header};
 
 use crate::gateway::refusal::malformed;
 use crate::graphql::error::ApiError;
 
 /// Why a request does not say in one way which host it is for (RFC 9112, section 3.2): a proxy on
-/// the way may have read another
-/// `Host` than this server would.
-pub(crate) fn fault(request: &Request) -> Option<ApiError> {
+/// the way may have read another `Host` than this server would.
+pub(crate) fn fault<B>(request: &Request<B>) -> Option<ApiError> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if host.to_str().is_ok_and(|host| host_of(host).is_some()) => None,

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -83,7 +82,7 @@ pub async fn serve(
         let service = service_fn(move |request: Request<Incoming>| {
             requests.begun.fetch_add(1, Ordering::Relaxed);
             let requests = Arc::clone(&requests);
-            let answer = entry.clone().answer(request.map(Body::new), peer);
+            let answer = entry.clone().answer(request, peer);
             answer.map(move |response| {
                 // What is a socket from now on has no more heads.
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -166,9 +166,11 @@ impl IdentityService {
     }
 
     async fn look_up(&self, id: uuid::Uuid) -> Result<Known, sea_orm::DbErr> {
-        let db = Arc::clone(&self.db);
-        let lookup = async move { repository::find_session_state(db.read(), id).await };
-        self.sessions.find(id, to_end(lookup)).await
+        let look_up = || {
+            let db = Arc::clone(&self.db);
+            to_end(async move { repository::find_session_state(db.read(), id).await })
+        };
+        self.sessions.find(id, look_up).await
     }
 
     /// The public keys of access tokens as a JSON Web Key Set (RFC 7517); none while a secret signs.

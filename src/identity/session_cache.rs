@@ -81,15 +81,19 @@ impl Default for SessionCache {
 }
 
 impl SessionCache {
-    /// What is known of the session `id`; `lookup` asks the database.
-    pub(crate) async fn find(
+    /// What is known of the session `id`; `look_up` asks the database.
+    pub(crate) async fn find<F>(
         &self,
         id: Uuid,
-        lookup: impl Future<Output = Result<Option<SessionState>, DbErr>>,
-    ) -> Result<Known, DbErr> {
+        look_up: impl FnOnce() -> F,
+    ) -> Result<Known, DbErr>
+    where
+        F: Future<Output = Result<Option<SessionState>, DbErr>>,
+    {
         let inner = &self.0;
         let is_in_step = inner.silence() <= MAX_SILENCE;
-        // Nearly every request finds its session here; what waits for a lookup costs more.
+        // Nearly every request finds its session here. Looking it up is boxed, so that those do not
+        // make room for it.
         let known = match is_in_step {
             true => inner.known.get(&id).await,
             false => None,
@@ -97,10 +101,10 @@ impl SessionCache {
         let known = match known {
             Some(known) => known,
             None if inner.ended.contains_key(&id) => return Ok(Known::Ended),
-            None if !is_in_step => return Ok(lookup.await?.into()),
+            None if !is_in_step => return Ok(Box::pin(look_up()).await?.into()),
             None => {
-                let lookup = async { Ok::<_, DbErr>(Known::from(lookup.await?)) };
-                let known = inner.known.try_get_with(id, lookup).await;
+                let lookup = async { Ok::<_, DbErr>(Known::from(look_up().await?)) };
+                let known = Box::pin(inner.known.try_get_with(id, lookup)).await;
                 known.map_err(Arc::unwrap_or_clone)?
             }
         };

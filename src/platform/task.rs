@@ -7,7 +7,7 @@
 
 use std::future::poll_fn;
 use std::panic::resume_unwind;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 use tokio::task::JoinHandle;
@@ -27,8 +27,7 @@ pub async fn to_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
 
 /// The outcome of `work`; `None` when it does not come until `deadline`. What is done without
 /// waiting has no need of a timer.
-pub async fn until<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
+pub async fn until<F: Future>(deadline: Instant, mut work: Pin<&mut F>) -> Option<F::Output> {
     if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         return Some(outcome);
     }

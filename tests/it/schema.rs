@@ -113,6 +113,18 @@ on_each_database! {
             }
         }
     }
+
+    async fn the_introspection_tells_of_these_fields_and_no_others(app) {
+        for asked in ["__schema { queryType { fields { name } } }", "viewer { id } ... { __schema { queryType { fields { name } } } }"] {
+            let reply = app.anonymous().run(&format!("{{ {asked} }}"), json!({})).await;
+            let fields = reply.data()["__schema"]["queryType"]["fields"].as_array().expect("fields");
+            let mut told: Vec<_> = fields.iter().filter_map(|field| field["name"].as_str()).collect();
+            told.sort_unstable();
+            assert_eq!(told, root_fields("Query").keys().collect::<Vec<_>>());
+        }
+        let reply = app.anonymous().run("{ _service { sdl } }", json!({})).await;
+        assert_eq!(reply.code(), "GRAPHQL_VALIDATION_FAILED");
+    }
 }
 
 once! {
