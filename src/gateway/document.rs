@@ -14,6 +14,7 @@ use crate::gateway::coercion::Coercion;
 use crate::gateway::complexity::{Analyst, Operation};
 use crate::gateway::counts::variable_uses;
 use crate::gateway::merging::{Fragments, has_variable_condition, merged};
+use crate::gateway::null_arguments::{self, NullArgument};
 use crate::gateway::null_defaults;
 use crate::gateway::places::Places;
 use crate::gateway::precheck::scan_query;
@@ -54,6 +55,16 @@ pub struct Checked {
     is_conditional: bool,
     /// How often each variable stands in it.
     variable_uses: HashMap<String, u32>,
+}
+
+/// An operation with the values of its variables, as the executor takes them.
+pub struct Bound {
+    /// It alone, without fragments.
+    pub document: ExecutableDocument,
+    /// The values.
+    pub variables: Variables,
+    /// Fields that it has besides, and that fail.
+    pub null_arguments: Vec<NullArgument>,
 }
 
 impl Document {
@@ -113,6 +124,14 @@ impl Checks {
         match operation.kind {
             OperationType::Mutation => (self.failure_prefix)(&operation.root_fields),
             _ => None,
+        }
+    }
+
+    /// Why such a field fails.
+    pub fn error_of(&self, field: &NullArgument) -> ApiError {
+        match (self.failure_prefix)(std::slice::from_ref(&field.field)) {
+            Some(prefix) => field.error().with_prefix(prefix),
+            None => field.error(),
         }
     }
 
@@ -191,7 +210,7 @@ impl Checks {
         }
     }
 
-    /// An operation of a document with the values of its variables, as the executor takes them.
+    /// An operation of a document with the values of its variables.
     ///
     /// # Errors
     /// GRAPHQL_VALIDATION_FAILED for a value that does not have the type of its variable,
@@ -201,12 +220,16 @@ impl Checks {
         document: &Document,
         chosen: &Checked,
         given: Variables,
-    ) -> Result<(ExecutableDocument, Variables), ApiError> {
+    ) -> Result<Bound, ApiError> {
         self.analyst
             .check_variables(&chosen.variable_uses, &given)?;
         let mut definition = chosen.definition.clone();
         if definition.node.variable_definitions.is_empty() {
-            return Ok((only(definition, Fragments::new()), Variables::default()));
+            return Ok(Bound {
+                document: only(definition, Fragments::new()),
+                variables: Variables::default(),
+                null_arguments: Vec::new(),
+            });
         }
         let coercion = Coercion {
             index: &self.index,
@@ -222,7 +245,12 @@ impl Checks {
         }
         let names = &document.default_variables;
         null_defaults::apply(&mut definition.node, &self.index, names, &variables);
-        Ok((only(definition, Fragments::new()), variables))
+        let null_arguments = null_arguments::take(&mut definition.node, &self.index, &variables);
+        Ok(Bound {
+            document: only(definition, Fragments::new()),
+            variables,
+            null_arguments,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::gateway::complexity::Operation;
 use crate::gateway::document::Checks;
 use crate::gateway::documents::Documents;
+use crate::gateway::null_arguments::NullArgument;
 use crate::gateway::parameters::Parameters;
 use crate::gateway::rate_limits::{Charges, RateLimits, sign_ins};
 use crate::gateway::refusal::{invalid, too_complex};
@@ -76,6 +77,7 @@ pub struct Prepared {
     operation: OperationType,
     name: String,
     asks_for_schema: bool,
+    null_arguments: Vec<NullArgument>,
     /// Stands before the message when the request is not executed.
     failure_prefix: Option<Message>,
     deadline: Instant,
@@ -217,12 +219,17 @@ impl Endpoint {
                 .checks()
                 .with_variables(&document, chosen, variables)
         });
-        let (executable, variables) = match (checked, &prefix) {
+        let bound = match (checked, &prefix) {
             (Err(error), Some(prefix)) => return Err(error.with_prefix(prefix.clone())),
             (checked, _) => checked?,
         };
-        let mut request = Request::new("").variables(variables);
-        request.set_parsed_query(executable);
+        if let (OperationType::Subscription, Some(field)) =
+            (operation.kind, bound.null_arguments.first())
+        {
+            return Err(field.error());
+        }
+        let mut request = Request::new("").variables(bound.variables);
+        request.set_parsed_query(bound.document);
         if !introspection {
             request = request.disable_introspection();
         }
@@ -231,6 +238,7 @@ impl Endpoint {
             operation: operation.kind,
             name: operation.name.clone(),
             asks_for_schema: operation.asks_for_schema(),
+            null_arguments: bound.null_arguments,
             failure_prefix: prefix,
             deadline: allowance.deadline,
         };
@@ -309,14 +317,19 @@ impl Endpoint {
         let scope = RequestScope::new(batches.clone(), Some(prepared.deadline));
         let prefix = prepared.failure_prefix;
         let asks_for_schema = prepared.asks_for_schema;
+        let null_arguments = prepared.null_arguments;
         let request = prepared.request.data(context).data(scope);
         async move {
             let execution = pin!(self.0.schema.executor(asks_for_schema).execute(request));
             let outcome = AssertUnwindSafe(batches.run(execution)).catch_unwind();
-            let response = match in_request(&log.request_id, outcome).await {
+            let mut response = match in_request(&log.request_id, outcome).await {
                 Ok(response) => response,
                 Err(_) => log.panicked(locale),
             };
+            for field in null_arguments {
+                let error = self.0.documents.checks().error_of(&field);
+                field.answer(&mut response, error);
+            }
             log.executed(self.finish(response, locale, &log.request_id, prefix.as_ref()))
         }
     }
@@ -362,7 +375,7 @@ impl Endpoint {
         prefix: Option<&Message>,
     ) -> Response {
         response.errors.truncate(self.0.errors.count);
-        finish(&mut response, locale, request_id, self.0.introspection);
+        finish(&mut response, locale, request_id);
         if let Some(prefix) = prefix {
             let unprefixed = response
                 .errors

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod leniency;
 pub mod merging;
 pub mod messages;
+pub mod null_arguments;
 pub mod null_defaults;
 pub mod parameters;
 pub mod places;

@@ -3,9 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use async_graphql::Name;
 use async_graphql::parser::types::{
-    FieldDefinition, InputValueDefinition, OperationType, ServiceDocument, Type, TypeKind,
-    TypeSystemDefinition,
+    BaseType, FieldDefinition, InputValueDefinition, OperationType, ServiceDocument, Type,
+    TypeKind, TypeSystemDefinition,
 };
 
 /// Types by name.
@@ -22,6 +23,8 @@ pub struct SchemaIndex {
 /// What a field of an object gives.
 #[derive(Debug)]
 pub struct OutputField {
+    /// Whether it may be null.
+    pub is_nullable: bool,
     /// Name of its type without brackets.
     pub type_name: String,
     /// Whether it is a list of objects.
@@ -170,6 +173,7 @@ fn output(field: &FieldDefinition) -> OutputField {
     let type_text = field.ty.node.to_string();
     let arguments = field.arguments.iter().map(|argument| &argument.node);
     OutputField {
+        is_nullable: field.ty.node.nullable,
         is_list: type_text.starts_with('['),
         type_name: type_text
             .chars()
@@ -179,6 +183,24 @@ fn output(field: &FieldDefinition) -> OutputField {
             .clone()
             .any(|argument| matches!(argument.name.node.as_str(), "first" | "last")),
         arguments: arguments.map(named).collect(),
+    }
+}
+
+/// `__type`, which takes the one argument of the introspection that may not be null.
+pub fn type_lookup() -> OutputField {
+    let argument = InputField {
+        ty: Type {
+            base: BaseType::Named(Name::new("String")),
+            nullable: false,
+        },
+        has_default: false,
+    };
+    OutputField {
+        is_nullable: true,
+        type_name: "__Type".to_owned(),
+        is_list: false,
+        is_paged: false,
+        arguments: HashMap::from([("name".to_owned(), argument)]),
     }
 }
 

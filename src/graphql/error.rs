@@ -244,8 +244,8 @@ impl ApiError {
 
     /// The error as a response of its own, for a request that is not executed.
     pub fn into_response(self, locale: Locale, request_id: &str) -> Response {
-        let mut response = Response::from_errors(vec![into_server_error(self)]);
-        finish(&mut response, locale, request_id, true);
+        let mut response = Response::from_errors(vec![self.into()]);
+        finish(&mut response, locale, request_id);
         response
     }
 }
@@ -273,17 +273,16 @@ impl From<ApiError> for async_graphql::Error {
     }
 }
 
-fn into_server_error(error: ApiError) -> ServerError {
-    let mut plain = ServerError::new(error.0.code.as_str(), error.0.position);
-    plain.source = Some(Arc::new(error));
-    plain
+impl From<ApiError> for ServerError {
+    fn from(error: ApiError) -> Self {
+        let mut plain = Self::new(error.0.code.as_str(), error.0.position);
+        plain.source = Some(Arc::new(error));
+        plain
+    }
 }
 
 /// Gives every error of `response` its code and its message in the caller's language, and logs the ones that are ours.
-///
-/// With `explains_schema` the library's words about a query that does not fit the schema are kept; without, a caller is told
-/// where its query is wrong and no name that it did not send.
-pub fn finish(response: &mut Response, locale: Locale, request_id: &str, explains_schema: bool) {
+pub fn finish(response: &mut Response, locale: Locale, request_id: &str) {
     for error in &mut response.errors {
         if let Some(api) = error.source::<ApiError>().cloned() {
             if api.0.code == ErrorCode::InternalServerError {
@@ -296,52 +295,18 @@ pub fn finish(response: &mut Response, locale: Locale, request_id: &str, explain
             .as_ref()
             .is_none_or(|e| e.get("code").is_none())
         {
-            // What has no source of ours comes from the executor. The document and its variables
-            // have been validated, so what is left is null for an argument that a variable with a
-            // default may not keep from it.
+            // What has no source of ours comes from the executor, which is given nothing that it
+            // could refuse. Its words name our types.
             let code = match error.path.is_empty() {
                 true => ErrorCode::GraphqlValidationFailed,
                 false => ErrorCode::BadUserInput,
             };
-            error.message = match explains_schema {
-                true => locale.pick(
-                    format!("{}：{}", code.message(Locale::Zh), error.message),
-                    std::mem::take(&mut error.message),
-                ),
-                false => reticent(error, code, locale),
-            };
+            error.message = code.message(locale).to_owned();
             let mut extensions = ErrorExtensionValues::default();
             extensions.set("code", code.as_str());
             error.extensions = Some(extensions);
         }
     }
-}
-
-/// Says where a query does not fit the schema. Of the library's words only the path of a wrong argument is kept, whose names
-/// the caller has sent; the rest would list types, required arguments and values of enums.
-fn reticent(error: &ServerError, code: ErrorCode, locale: Locale) -> String {
-    let text = code.message(locale);
-    let argument = error
-        .message
-        .strip_prefix("Invalid value for argument \"")
-        .and_then(|rest| rest.split_once('"'))
-        .map(|(path, _)| path);
-    let place = error.locations.first();
-    let place = place.map(|Pos { line, column }| {
-        locale.pick(
-            format!("第 {line} 行第 {column} 列"),
-            format!("line {line}, column {column}"),
-        )
-    });
-    let details = match (argument, place) {
-        (Some(argument), Some(place)) => locale.pick(
-            format!("{place}，参数 {argument} 的值不合法"),
-            format!("{place}, the value of {argument} is not valid"),
-        ),
-        (None, Some(place)) => place,
-        _ => return text.to_owned(),
-    };
-    locale.pick(format!("{text}：{details}"), format!("{text}: {details}"))
 }
 
 /// Longest message of an error, in characters.

@@ -159,6 +159,44 @@ on_each_database! {
         }
     }
 
+    async fn null_where_none_may_be_fails_its_field_alone(app) {
+        let lin = app.user("lin").await;
+        let id = &lin.user_id;
+        for (document, variables, data, paths) in [
+            ("query($i: ID = \"x\") { me: viewer { id } a: task(id: $i) { id } b: viewer { id } }", "{\"i\": null}",
+             json!({"me": {"id": id}, "a": null, "b": {"id": id}}), vec![("a", "id")]),
+            ("query($i: ID = \"x\") { a: task(id: $i) { id } b: score(id: $i) { id } c: viewer { id } }", "{\"i\": null}",
+             json!({"a": null, "b": null, "c": {"id": id}}), vec![("a", "id"), ("b", "id")]),
+            ("query($n: String = \"Task\") { __type(name: $n) { name } viewer { id } }", "{\"n\": null}",
+             json!({"__type": null, "viewer": {"id": id}}), vec![("__type", "name")]),
+            ("query($s: TaskStatus = TODO) { viewer { id } tasks(filter: {status: [TODO, $s]}) { totalCount } }", "{\"s\": null}",
+             json!(null), vec![("tasks", "filter.status.1")]),
+            ("query($i: ID = \"x\") { task(id: $i) { id } }", "{\"i\": null}", json!({"task": null}), vec![("task", "id")]),
+        ] {
+            let reply = send(&lin, document, variables).await;
+            assert_eq!(reply.body["data"], data, "{document}");
+            let keys = |data: &Value| data.as_object().map(|data| data.keys().cloned().collect::<Vec<_>>());
+            assert_eq!(keys(&reply.body["data"]), keys(&data));
+            let errors = reply.body["errors"].as_array().expect("errors").iter();
+            let told: Vec<_> = errors
+                .map(|error| {
+                    assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT");
+                    let steps = error["extensions"]["fields"][0]["path"].as_array().expect("a path");
+                    let steps: Vec<_> = steps.iter().filter_map(Value::as_str).collect();
+                    (error["path"][0].as_str().unwrap_or_default(), steps.join("."))
+                })
+                .collect();
+            let paths: Vec<_> = paths.into_iter().map(|(field, argument)| (field, argument.to_owned())).collect();
+            assert_eq!(told, paths);
+        }
+        let stored = "mutation($t: String = \"b\") { a: createTask(input: {title: $t}) { task { id } } }";
+        assert_eq!(send(&lin, stored, "{\"t\": null}").await.code(), "BAD_USER_INPUT");
+        assert_eq!(send(&lin, "{ tasks { totalCount } }", "{}").await.data()["tasks"]["totalCount"], 0);
+        let submitted = "mutation($i: SubmitScoreInput = {accountNumber: \"12345\", grades: []}) { submitScore(input: $i) { message } }";
+        let message = send(&lin, submitted, "{\"i\": null}").await.body["errors"][0]["message"].to_string();
+        assert!(message.contains("Submission failed: "), "{message}");
+    }
+
     async fn answers_a_repeated_field_once(app) {
         let lin = app.user("lin").await;
         let twice = "mutation { createTask(input: {title: \"a\"}) { task { id } } ...F }
