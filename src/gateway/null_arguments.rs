@@ -6,7 +6,9 @@
 //! out of the operation and put into its answer. Below the root no argument of the schema refuses
 //! null.
 
-use async_graphql::parser::types::{BaseType, Field, OperationDefinition, Selection, Type};
+use async_graphql::parser::types::{
+    BaseType, Field, OperationDefinition, OperationType, Selection, Type,
+};
 use async_graphql::{
     Name, PathSegment, Pos, Response, ServerError, Value as ConstValue, Variables,
 };
@@ -43,13 +45,20 @@ pub fn take(
     let search = Search { index, variables };
     let mut places = 0..;
     let parent = root(operation.ty);
+    let mut is_over = false;
     operation.selection_set.node.items.retain(|item| {
         let place = places.next().unwrap_or_default();
+        if is_over {
+            return false;
+        }
         let field = match &item.node {
             Selection::Field(field) => search.field(&field.node, parent, place, item.pos),
             _ => None,
         };
         let stays = field.is_none();
+        // Mutations run one after the other, and this one would be the last.
+        let ends = field.as_ref().is_some_and(|field| !field.is_nullable);
+        is_over = ends && operation.ty == OperationType::Mutation;
         found.extend(field);
         stays
     });

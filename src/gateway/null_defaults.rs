@@ -11,7 +11,7 @@ use async_graphql::parser::types::{
     BaseType, DocumentOperations, ExecutableDocument, OperationDefinition, Selection, SelectionSet,
     Type,
 };
-use async_graphql::{Name, Variables};
+use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::{ConstValue, Value};
 
 use crate::gateway::coercion::id_text;
@@ -89,6 +89,12 @@ impl<F: FnMut(&Value) -> bool> Rewrite<'_, F> {
                     }
                 }
             }
+            // `includeDeprecated` of the introspection: to the executor it may not be null.
+            (value, BaseType::Named(name)) if name == "Boolean" && !ty.nullable => {
+                if (self.removes)(value) {
+                    *value = Value::Boolean(false);
+                }
+            }
             (value, BaseType::Named(name)) if name == "ID" => {
                 if let Value::Number(number) = value
                     && let Some(text) = id_text(number)
@@ -137,6 +143,8 @@ fn selections(
             Selection::Field(field) => {
                 let field = &mut field.node;
                 let Some(known) = index.field(parent, field.name.node.as_str()) else {
+                    introspection(&mut field.arguments, visit);
+                    selections(&mut field.selection_set.node, "", index, visit);
                     continue;
                 };
                 for (name, value) in &mut field.arguments {
@@ -157,5 +165,19 @@ fn selections(
             }
             Selection::FragmentSpread(_) => {}
         }
+    }
+}
+
+fn introspection(
+    arguments: &mut [(Positioned<Name>, Positioned<Value>)],
+    visit: &mut impl FnMut(&mut Value, &Type),
+) {
+    let ty = Type {
+        base: BaseType::Named(Name::new("Boolean")),
+        nullable: false,
+    };
+    let of_deprecation = |(name, _): &&mut (Positioned<Name>, _)| name.node == "includeDeprecated";
+    for (_, value) in arguments.iter_mut().filter(of_deprecation) {
+        visit(&mut value.node, &ty);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use tokio::time::Instant;
 
 use crate::gateway::refusal::malformed;
@@ -136,7 +136,10 @@ fn too_large(max: usize) -> Refusal {
 fn unpack(body: &[u8], max: usize) -> Result<Bytes, Refusal> {
     let mut unpacked = Vec::new();
     let limit = max as u64 + 1;
-    match GzDecoder::new(body).take(limit).read_to_end(&mut unpacked) {
+    match MultiGzDecoder::new(body)
+        .take(limit)
+        .read_to_end(&mut unpacked)
+    {
         Ok(_) if unpacked.len() > max => Err(too_large(max)),
         Ok(_) => Ok(unpacked.into()),
         Err(_) => Err(Refusal::new(

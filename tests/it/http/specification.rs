@@ -192,6 +192,20 @@ on_each_database! {
         let stored = "mutation($t: String = \"b\") { a: createTask(input: {title: $t}) { task { id } } }";
         assert_eq!(send(&lin, stored, "{\"t\": null}").await.code(), "BAD_USER_INPUT");
         assert_eq!(send(&lin, "{ tasks { totalCount } }", "{}").await.data()["tasks"]["totalCount"], 0);
+        // Mutations end with the first that fails.
+        let three = "mutation($t: String = \"b\") { a: createTask(input: {title: \"first\"}) { task { id } }
+            b: createTask(input: {title: $t}) { task { id } } c: createTask(input: {title: \"third\"}) { task { id } } }";
+        assert_eq!(send(&lin, three, "{\"t\": null}").await.body["errors"][0]["path"], json!(["b"]));
+        let stored = send(&lin, "{ tasks { nodes { title } } }", "{}").await;
+        assert_eq!(stored.data()["tasks"]["nodes"], json!([{"title": "first"}]));
+        // To the introspection null means no.
+        for document in [
+            "{ __type(name: \"Task\") { fields(includeDeprecated: null) { name } } }",
+            "query($n: Boolean = true) { __type(name: \"Task\") { fields(includeDeprecated: $n) { name } } }",
+        ] {
+            let reply = send(&lin, document, "{\"n\": null}").await;
+            assert!(reply.data()["__type"]["fields"][0]["name"].is_string(), "{}", reply.body);
+        }
         let submitted = "mutation($i: SubmitScoreInput = {accountNumber: \"12345\", grades: []}) { submitScore(input: $i) { message } }";
         let message = send(&lin, submitted, "{\"i\": null}").await.body["errors"][0]["message"].to_string();
         assert!(message.contains("Submission failed: "), "{message}");
