@@ -15,21 +15,20 @@ use async_graphql_value::Value;
 
 use crate::gateway::counts::count;
 use crate::gateway::merging::Fragments;
+use crate::gateway::rate_limits::Charges;
 use crate::gateway::refusal::{invalid, too_complex};
 use crate::gateway::schema_index::{SchemaIndex, root};
 use crate::graphql::error::ApiError;
-use crate::graphql::estimates::Estimates;
+use crate::graphql::fields::FieldTable;
 use crate::platform::config::{DocumentLimits, PageLimits};
+use crate::platform::locale::Message;
 
-/// Entries that a list without pages is taken to have: the criteria of a rubric, the grades of a
-/// score.
+/// Entries that a list without pages is taken to have when nothing is said of it: those of the
+/// introspection.
 const LIST_SIZE: u32 = 5;
 /// Costs are counted in tenths: an object is 1, a leaf a tenth.
 const OBJECT: u32 = 10;
 const LEAF: u32 = 1;
-/// A long text, or a count that takes a statement of its own.
-const HEAVY_LEAF: u32 = 5 * OBJECT;
-const HEAVY_LEAVES: [&str; 2] = ["notes", "totalCount"];
 /// What a mutation costs besides the objects that it returns.
 const MUTATION: u32 = 10 * OBJECT;
 /// Bytes of a variable that count as one value.
@@ -45,28 +44,25 @@ pub struct Operation {
     pub name: String,
     /// Query, mutation or subscription.
     pub kind: OperationType,
-    /// The fields of the root type that it selects, fragments put in their places.
-    pub root_fields: Vec<String>,
+    /// What it counts as, besides its cost.
+    pub charges: Charges,
+    /// What it costs, in objects; with page sizes in variables at the default.
+    pub cost: u32,
+    /// Whether it asks for the schema itself.
+    pub asks_for_schema: bool,
+    /// Stands before the message of an error that keeps it from being executed.
+    pub failure_prefix: Option<Message>,
     /// Fields that it selects, fragments put in their places.
     pub selections: u32,
     /// Whether a page size comes from a variable, so that [`Analyst::check_cost`] must look again.
     pub has_variable_cost: bool,
 }
 
-impl Operation {
-    /// Whether it asks for the schema itself.
-    pub fn asks_for_schema(&self) -> bool {
-        self.root_fields
-            .iter()
-            .any(|field| matches!(field.as_str(), "__schema" | "__type"))
-    }
-}
-
 /// Measures documents.
 #[derive(Debug)]
 pub struct Analyst {
     index: Arc<SchemaIndex>,
-    estimates: Estimates,
+    fields: FieldTable,
     limits: DocumentLimits,
     pages: PageLimits,
 }
@@ -75,13 +71,13 @@ impl Analyst {
     /// An analyst for a schema.
     pub fn new(
         index: Arc<SchemaIndex>,
-        estimates: Estimates,
+        fields: FieldTable,
         limits: DocumentLimits,
         pages: PageLimits,
     ) -> Self {
         Self {
             index,
-            estimates,
+            fields,
             limits,
             pages,
         }
@@ -217,16 +213,34 @@ impl Analyst {
         if root_fields.len() > limits.root_fields {
             return Err(too_complex(("根字段", "root fields"), limits.root_fields));
         }
+        let parent = root(operation.ty);
+        let facts = root_fields
+            .iter()
+            .map(|name| self.fields.find(parent, name));
+        let mut prefixes = facts
+            .clone()
+            .flatten()
+            .filter_map(|facts| facts.failure_prefix);
         Ok(Operation {
             name,
             kind: operation.ty,
             selections: measures.selections,
-            root_fields,
+            charges: Charges::of(operation.ty, facts),
+            cost: measures.cost.div_ceil(OBJECT),
+            asks_for_schema: root_fields
+                .iter()
+                .any(|name| matches!(*name, "__schema" | "__type")),
+            failure_prefix: prefixes.next().map(|prefix| prefix()),
             has_variable_cost,
         })
     }
 
-    /// Checks what an operation without fragments costs with these variables.
+    /// What is known of fields.
+    pub fn fields(&self) -> &FieldTable {
+        &self.fields
+    }
+
+    /// What an operation without fragments costs with these variables, in objects.
     ///
     /// # Errors
     /// QUERY_TOO_COMPLEX.
@@ -234,13 +248,14 @@ impl Analyst {
         &self,
         operation: &OperationDefinition,
         variables: &Variables,
-    ) -> Result<(), ApiError> {
+    ) -> Result<u32, ApiError> {
         let fragments = HashMap::new();
         let mut walk = Walk::new(self, &fragments, operation, Some(variables));
         let measures = walk.selections(&operation.selection_set.node, root(operation.ty), None)?;
-        match measures.cost.div_ceil(OBJECT) > self.limits.cost {
+        let cost = measures.cost.div_ceil(OBJECT);
+        match cost > self.limits.cost {
             true => Err(too_complex(COST, self.limits.cost as usize)),
-            false => Ok(()),
+            false => Ok(cost),
         }
     }
 }
@@ -367,20 +382,16 @@ impl<'a> Walk<'a> {
                 cost: OBJECT,
             });
         }
-        let extra = self.analyst.estimates.extra(parent, name);
-        let extra = extra.unwrap_or_default().saturating_mul(OBJECT);
+        let analyst = self.analyst;
+        let facts = analyst.fields.find(parent, name);
+        let extra = facts.map_or(0, |facts| facts.extra * OBJECT);
         if selections.items.is_empty() {
             return Ok(Measures {
                 depth: 1,
-                cost: extra
-                    + match HEAVY_LEAVES.contains(&name) {
-                        true => HEAVY_LEAF,
-                        false => LEAF,
-                    },
+                cost: extra + LEAF,
                 ..Measures::default()
             });
         }
-        let analyst = self.analyst;
         let shape = analyst.index.field(parent, name);
         let size = match shape {
             Some(shape) if shape.is_paged => Some(self.page_size(field)),
@@ -391,13 +402,12 @@ impl<'a> Walk<'a> {
         let below = self.selections(selections, on, size)?;
         let entries = match shape {
             Some(shape) if shape.is_list => page.unwrap_or_else(|| {
-                let entries = analyst.estimates.entries(parent, name);
+                let entries = facts.and_then(|facts| facts.entries);
                 entries.unwrap_or(LIST_SIZE)
             }),
             _ => 1,
         };
-        let own = OBJECT
-            + extra
+        let own = extra
             + match parent {
                 "Mutation" => MUTATION,
                 _ => 0,
@@ -414,7 +424,9 @@ impl<'a> Walk<'a> {
                 .introspection_lists
                 .saturating_add(u32::from(is_introspection_list)),
             selections: below.selections,
-            cost: entries.saturating_mul(below.cost.saturating_add(own)),
+            cost: entries
+                .saturating_mul(below.cost.saturating_add(OBJECT))
+                .saturating_add(own),
         })
     }
 
@@ -457,18 +469,18 @@ fn saturate(number: u64) -> u32 {
 
 /// Names of the root fields, at most one more than `limit`. The document has no fragment that
 /// contains itself.
-fn collect_root_fields(
-    fragments: &Fragments,
-    selections: &SelectionSet,
+fn collect_root_fields<'a>(
+    fragments: &'a Fragments,
+    selections: &'a SelectionSet,
     limit: usize,
-    found: &mut Vec<String>,
+    found: &mut Vec<&'a str>,
 ) {
     for selection in &selections.items {
         if found.len() > limit {
             return;
         }
         match &selection.node {
-            Selection::Field(field) => found.push(field.node.name.node.to_string()),
+            Selection::Field(field) => found.push(field.node.name.node.as_str()),
             Selection::InlineFragment(fragment) => {
                 collect_root_fields(fragments, &fragment.node.selection_set.node, limit, found);
             }

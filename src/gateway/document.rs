@@ -5,9 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_graphql::parser::parse_schema;
-use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
-};
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition};
 use async_graphql::{Name, Positioned, Variables};
 
 use crate::gateway::coercion::Coercion;
@@ -24,9 +22,8 @@ use crate::gateway::subscriptions;
 use crate::gateway::syntax::{convert, parse};
 use crate::gateway::validation::Validator;
 use crate::graphql::error::ApiError;
-use crate::graphql::estimates::Estimates;
+use crate::graphql::fields::FieldTable;
 use crate::platform::config::{DocumentLimits, GraphqlConfig};
-use crate::platform::locale::Message;
 
 /// What a token takes once it is parsed, in bytes, roughly.
 const BYTES_PER_TOKEN: usize = 200;
@@ -63,6 +60,8 @@ pub struct Bound {
     pub document: ExecutableDocument,
     /// The values.
     pub variables: Variables,
+    /// What it costs, in objects.
+    pub cost: u32,
     /// Fields that it has besides, and that fail.
     pub null_arguments: Vec<NullArgument>,
 }
@@ -78,17 +77,12 @@ impl Document {
     }
 }
 
-/// What stands before the message of an error that keeps an operation with these root fields from
-/// being executed.
-pub type FailurePrefix = fn(&[String]) -> Option<Message>;
-
 /// What documents are held to.
 #[derive(Debug)]
 pub struct Checks {
     index: Arc<SchemaIndex>,
     analyst: Analyst,
     validator: Validator,
-    failure_prefix: FailurePrefix,
     /// Whether messages may name parts of the schema.
     explains: bool,
 }
@@ -98,18 +92,12 @@ impl Checks {
     ///
     /// # Errors
     /// When the schema is not valid.
-    pub fn new(
-        sdl: &str,
-        estimates: Estimates,
-        failure_prefix: FailurePrefix,
-        config: &GraphqlConfig,
-    ) -> anyhow::Result<Self> {
+    pub fn new(sdl: &str, fields: FieldTable, config: &GraphqlConfig) -> anyhow::Result<Self> {
         let index = Arc::new(SchemaIndex::new(&parse_schema(sdl)?));
         Ok(Self {
-            analyst: Analyst::new(Arc::clone(&index), estimates, config.limits, config.pages),
+            analyst: Analyst::new(Arc::clone(&index), fields, config.limits, config.pages),
             validator: Validator::new(sdl, config.introspection)?,
             index,
-            failure_prefix,
             explains: config.introspection,
         })
     }
@@ -119,18 +107,11 @@ impl Checks {
         self.analyst.limits()
     }
 
-    /// Stands before the message of an error that keeps these operations from being executed.
-    pub fn failure_prefix(&self, operation: &Operation) -> Option<Message> {
-        match operation.kind {
-            OperationType::Mutation => (self.failure_prefix)(&operation.root_fields),
-            _ => None,
-        }
-    }
-
     /// Why such a field fails.
     pub fn error_of(&self, field: &NullArgument) -> ApiError {
-        match (self.failure_prefix)(std::slice::from_ref(&field.field)) {
-            Some(prefix) => field.error().with_prefix(prefix),
+        let facts = self.analyst.fields().find("Mutation", &field.field);
+        match facts.and_then(|facts| facts.failure_prefix) {
+            Some(prefix) => field.error().with_prefix(prefix()),
             None => field.error(),
         }
     }
@@ -158,8 +139,10 @@ impl Checks {
             .check(&syntax, &parsed, &self.index, &places)
             .and_then(|()| subscriptions::check(&parsed));
         if let Err(error) = validated {
-            let prefix = operations.iter().find_map(|one| self.failure_prefix(one));
-            return Err(match prefix {
+            let mut prefixes = operations
+                .iter()
+                .filter_map(|one| one.failure_prefix.clone());
+            return Err(match prefixes.next() {
                 Some(prefix) => error.with_prefix(prefix),
                 None => error,
             });
@@ -228,6 +211,7 @@ impl Checks {
             return Ok(Bound {
                 document: only(definition, Fragments::new()),
                 variables: Variables::default(),
+                cost: chosen.operation.cost,
                 null_arguments: Vec::new(),
             });
         }
@@ -240,15 +224,17 @@ impl Checks {
             let fragments = &document.fragments;
             definition.node = merged(&definition.node, fragments, &self.index, &variables);
         }
-        if chosen.operation.has_variable_cost {
-            self.analyst.check_cost(&definition.node, &variables)?;
-        }
+        let cost = match chosen.operation.has_variable_cost {
+            true => self.analyst.check_cost(&definition.node, &variables)?,
+            false => chosen.operation.cost,
+        };
         let names = &document.default_variables;
         null_defaults::apply(&mut definition.node, &self.index, names, &variables);
         let null_arguments = null_arguments::take(&mut definition.node, &self.index, &variables);
         Ok(Bound {
             document: only(definition, Fragments::new()),
             variables,
+            cost,
             null_arguments,
         })
     }

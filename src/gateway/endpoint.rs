@@ -20,10 +20,11 @@ use crate::gateway::document::Checks;
 use crate::gateway::documents::Documents;
 use crate::gateway::null_arguments::NullArgument;
 use crate::gateway::parameters::Parameters;
-use crate::gateway::rate_limits::{Charges, RateLimits, sign_ins};
+use crate::gateway::rate_limits::{Charges, RateLimits};
 use crate::gateway::refusal::{invalid, too_complex};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode, cap_errors, code_of, finish};
+use crate::graphql::fields::FieldTable;
 use crate::graphql::loader::BatchQueue;
 use crate::graphql::scope::RequestScope;
 use crate::identity::{Access, IdentityService};
@@ -32,7 +33,7 @@ use crate::platform::locale::{Locale, Message};
 use crate::platform::task::{to_end, until};
 use crate::platform::telemetry::{count_panic, in_request};
 use crate::platform::viewer::Viewer;
-use crate::schema::{AppSchema, ESTIMATES, failure_prefix, sdl};
+use crate::schema::{AppSchema, FIELDS, sdl};
 
 /// Queries and mutations at a time; far more than there are connections to the database.
 const MAX_EXECUTIONS: usize = 2048;
@@ -107,7 +108,7 @@ impl Endpoint {
         config: &Config,
     ) -> anyhow::Result<Self> {
         let graphql = &config.graphql;
-        let checks = Checks::new(&sdl(), ESTIMATES, failure_prefix, graphql)?;
+        let checks = Checks::new(&sdl(), FieldTable::new(FIELDS), graphql)?;
         Ok(Self(Arc::new(Inner {
             documents: Documents::new(checks, graphql, own_documents)?,
             rates: RateLimits::new(&config.rate_limit),
@@ -212,7 +213,7 @@ impl Endpoint {
             )
         })?;
         let operation = &chosen.operation;
-        let prefix = documents.checks().failure_prefix(operation);
+        let prefix = operation.failure_prefix.clone();
         let variables = parameters.variables.unwrap_or_default();
         let checked = self.allows(operation, allowance).and_then(|()| {
             documents
@@ -237,18 +238,18 @@ impl Endpoint {
             request,
             operation: operation.kind,
             name: operation.name.clone(),
-            asks_for_schema: operation.asks_for_schema(),
+            asks_for_schema: operation.asks_for_schema,
             null_arguments: bound.null_arguments,
             failure_prefix: prefix,
             deadline: allowance.deadline,
         };
-        Ok((Charges::of(operation), prepared))
+        Ok((operation.charges.with_cost(bound.cost), prepared))
     }
 
     /// Whether an operation of this kind may run here, and after those before it in the same
     /// request.
     fn allows(&self, operation: &Operation, allowance: &mut Allowance) -> Result<(), ApiError> {
-        if !self.0.introspection && operation.asks_for_schema() {
+        if !self.0.introspection && operation.asks_for_schema {
             return Err(invalid(
                 "此服务器未开启内省。",
                 "Introspection is off on this server.",
@@ -260,7 +261,7 @@ impl Endpoint {
                 "Subscriptions run over WebSocket, at /graphql/ws.",
             ));
         }
-        let left = allowance.sign_ins.checked_sub(sign_ins(operation));
+        let left = allowance.sign_ins.checked_sub(operation.charges.sign_ins);
         allowance.sign_ins = left.ok_or_else(|| {
             too_complex(
                 (

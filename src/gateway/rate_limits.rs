@@ -10,27 +10,15 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use uuid::Uuid;
 
-use crate::gateway::complexity::Operation;
 use crate::gateway::refusal::rate_limited;
 use crate::graphql::error::ApiError;
+use crate::graphql::fields::{Class, FieldFacts};
 use crate::platform::address::network_of;
 use crate::platform::config::RateLimitConfig;
 use crate::platform::viewer::Viewer;
 
-/// Fields that open a session, check a password or use a WeChat code; each request may have one of
-/// them.
-const SIGN_INS: [&str; 8] = [
-    "login",
-    "register",
-    "refreshSession",
-    "changePassword",
-    "linkWechat",
-    "linkGithub",
-    "bindPhoneNumber",
-    "deleteAccount",
-];
-/// Tells who has an account, as a sign-in might.
-const ENUMERATES: [&str; 2] = ["usernameAvailable", "updateProfile"];
+/// What an operation may cost, in objects, to count as one read.
+const COST_PER_READ: u32 = 100;
 
 /// How often buckets that are full again are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -38,54 +26,58 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// What an operation counts as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Charges {
-    /// Sign-ins.
+    /// Mutations of which a request may have one.
     pub sign_ins: u32,
+    /// Those, and what tells who has an account.
+    pub auth: u32,
     /// Other mutations.
     pub writes: u32,
-    /// Fields of queries and subscriptions.
+    /// What is read, in hundreds of objects.
     pub reads: u32,
 }
 
 impl Charges {
-    /// One for each root field, whatever its alias; what comes on top of [`Charges::REFUSED`].
-    pub fn of(operation: &Operation) -> Self {
+    /// What root fields count as, each for itself; their cost is counted by
+    /// [`Charges::with_cost`].
+    pub fn of<'a>(
+        kind: OperationType,
+        root_fields: impl Iterator<Item = Option<&'a FieldFacts>>,
+    ) -> Self {
         let mut charges = Self::default();
-        for field in &operation.root_fields {
-            match operation.kind {
-                OperationType::Mutation if SIGN_INS.contains(&field.as_str()) => {
+        for facts in root_fields {
+            let class = facts.map_or(Class::Plain, |facts| facts.class);
+            match (kind, class) {
+                (OperationType::Mutation, Class::SignIn) => {
                     charges.sign_ins += 1;
+                    charges.auth += 1;
                 }
-                OperationType::Mutation | OperationType::Query
-                    if ENUMERATES.contains(&field.as_str()) =>
-                {
-                    charges.sign_ins += 1;
+                (OperationType::Mutation | OperationType::Query, Class::Enumerates) => {
+                    charges.auth += 1;
                 }
-                OperationType::Mutation => charges.writes += 1,
-                OperationType::Query | OperationType::Subscription => charges.reads += 1,
+                (OperationType::Mutation, Class::Plain) => charges.writes += 1,
+                _ => {}
             }
         }
-        charges.reads = charges.reads.saturating_sub(1);
         charges
+    }
+
+    /// With what the operation costs, in objects, on top of [`Charges::REFUSED`].
+    #[must_use]
+    pub fn with_cost(self, cost: u32) -> Self {
+        Self {
+            reads: cost.div_ceil(COST_PER_READ).saturating_sub(1),
+            ..self
+        }
     }
 
     /// What every operation costs before it is looked at, so that whoever is over the limit costs
     /// nothing more.
     pub const REFUSED: Self = Self {
         sign_ins: 0,
+        auth: 0,
         writes: 0,
         reads: 1,
     };
-}
-
-/// How many sign-ins an operation asks for.
-pub fn sign_ins(operation: &Operation) -> u32 {
-    let fields = operation.root_fields.iter();
-    match operation.kind {
-        OperationType::Mutation => fields
-            .filter(|field| SIGN_INS.contains(&field.as_str()))
-            .count() as u32,
-        _ => 0,
-    }
 }
 
 type Buckets<K> = DefaultKeyedRateLimiter<K>;
@@ -130,7 +122,7 @@ impl RateLimits {
             take(&self.write_by_user, &viewer.user_id, charges.writes)?;
             take(&self.read_by_user, &viewer.user_id, charges.reads)?;
         }
-        take(&self.auth_by_address, &address, charges.sign_ins)?;
+        take(&self.auth_by_address, &address, charges.auth)?;
         take(&self.write_by_address, &address, charges.writes)?;
         take(&self.read_by_address, &address, charges.reads)
     }

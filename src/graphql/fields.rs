@@ -1,29 +1,115 @@
-//! What fields cost, as far as their types do not say it.
+//! What the gateway has to know of fields besides their types. Each feature says it of its own
+//! fields, beside its resolvers.
 
-/// Costs of fields, by type and name.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Estimates {
-    /// Entries of lists without pages, where they are not the usual few.
-    pub lists: &'static [(&'static str, &'static str, u32)],
-    /// What fields cost besides what they return: questions to other servers.
-    pub extras: &'static [(&'static str, &'static str, u32)],
+use std::collections::HashMap;
+
+use crate::platform::locale::Message;
+
+/// How an operation with the field counts for rate limits, besides its cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Class {
+    /// A mutation is a write.
+    #[default]
+    Plain,
+    /// Tells who has an account, as a sign-in might.
+    Enumerates,
+    /// Opens a session, checks a password or uses a code of another server. A request may have one.
+    SignIn,
 }
 
-impl Estimates {
-    /// Entries of a list without pages.
-    pub fn entries(&self, parent: &str, name: &str) -> Option<u32> {
-        find(self.lists, parent, name)
-    }
+/// What is known of one field.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldFacts {
+    /// The type that has it.
+    pub parent: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Entries that a list without pages may have, as a rule at the most.
+    pub entries: Option<u32>,
+    /// What it costs besides what it returns, in objects: statements, questions to other servers.
+    pub extra: u32,
+    /// How it counts.
+    pub class: Class,
+    /// Whether it answers callers who have not signed in; of root fields.
+    pub is_public: bool,
+    /// What stands before the message of an error that keeps it from being executed.
+    pub failure_prefix: Option<fn() -> Message>,
+}
 
-    /// What a field costs besides what it returns.
-    pub fn extra(&self, parent: &str, name: &str) -> Option<u32> {
-        find(self.extras, parent, name)
+/// A field of which nothing is known yet.
+pub const fn field(parent: &'static str, name: &'static str) -> FieldFacts {
+    FieldFacts {
+        parent,
+        name,
+        entries: None,
+        extra: 0,
+        class: Class::Plain,
+        is_public: false,
+        failure_prefix: None,
     }
 }
 
-fn find(list: &[(&str, &str, u32)], parent: &str, name: &str) -> Option<u32> {
-    let found = list
-        .iter()
-        .find(|(of_type, field, _)| *of_type == parent && *field == name);
-    found.map(|(_, _, number)| *number)
+impl FieldFacts {
+    /// It is a list without pages.
+    #[must_use]
+    pub const fn entries(mut self, number: u32) -> Self {
+        self.entries = Some(number);
+        self
+    }
+
+    /// It costs as much as so many objects besides what it returns.
+    #[must_use]
+    pub const fn costs(mut self, objects: u32) -> Self {
+        self.extra = objects;
+        self
+    }
+
+    /// It opens a session, checks a password or uses a code of another server.
+    #[must_use]
+    pub const fn signs_in(mut self) -> Self {
+        self.class = Class::SignIn;
+        self
+    }
+
+    /// It tells who has an account.
+    #[must_use]
+    pub const fn enumerates(mut self) -> Self {
+        self.class = Class::Enumerates;
+        self
+    }
+
+    /// It answers everybody.
+    #[must_use]
+    pub const fn public(mut self) -> Self {
+        self.is_public = true;
+        self
+    }
+
+    /// Its errors begin with these words.
+    #[must_use]
+    pub const fn fails_with(mut self, prefix: fn() -> Message) -> Self {
+        self.failure_prefix = Some(prefix);
+        self
+    }
+}
+
+/// The facts of all features by type and name.
+#[derive(Debug)]
+pub struct FieldTable(HashMap<&'static str, HashMap<&'static str, FieldFacts>>);
+
+impl FieldTable {
+    /// A table of what each feature says.
+    pub fn new(features: &[&'static [FieldFacts]]) -> Self {
+        let mut table: HashMap<_, HashMap<_, _>> = HashMap::new();
+        for facts in features.iter().copied().flatten() {
+            let of_type = table.entry(facts.parent).or_default();
+            of_type.insert(facts.name, *facts);
+        }
+        Self(table)
+    }
+
+    /// What is known of a field; of most there is nothing to know.
+    pub fn find(&self, parent: &str, name: &str) -> Option<&FieldFacts> {
+        self.0.get(parent)?.get(name)
+    }
 }

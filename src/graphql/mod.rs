@@ -2,7 +2,7 @@
 
 pub mod context;
 pub mod error;
-pub mod estimates;
+pub mod fields;
 pub mod keyset;
 pub mod loader;
 pub mod pagination;

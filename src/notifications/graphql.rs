@@ -6,12 +6,21 @@ use uuid::Uuid;
 use crate::entity::notification;
 use crate::graphql::context::{service, viewer};
 use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::fields::{FieldFacts, field};
 use crate::graphql::keyset::TimeCursor;
 use crate::graphql::pagination::{Page, PageArgs, Slice, encode, relay_connection};
 use crate::graphql::scalars::DateTime;
 use crate::notifications::consent::{ConsentAnswer, Credit};
 use crate::notifications::error::NotificationError;
 use crate::notifications::service::NotificationService;
+
+/// What the gateway has to know of the fields of inboxes. A server sends a handful of templates.
+pub const FIELDS: &[FieldFacts] = &[
+    field("User", "notifications").costs(1),
+    field("NotificationConnection", "totalCount").costs(5),
+    field("User", "subscribeCredits").entries(10).costs(1),
+    field("RecordSubscribeConsentPayload", "credits").entries(10),
+];
 
 /// What a notification is about.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,22 +11,22 @@ use async_graphql::{
 
 use crate::github::GithubService;
 use crate::github::graphql::GithubQuery;
-use crate::graphql::estimates::Estimates;
+use crate::graphql::fields::{FieldFacts, field};
 use crate::identity::IdentityService;
 use crate::identity::graphql::{IdentityMutation, IdentityQuery};
 use crate::notifications::NotificationService;
 use crate::notifications::graphql::NotificationsMutation;
 use crate::platform::config::PageLimits;
 use crate::platform::db::Database;
-use crate::platform::locale::Message;
 use crate::schema::catalog::CatalogQuery;
 use crate::schema::node::NodeQuery;
 use crate::scores::ScoreService;
 use crate::scores::graphql::{
-    ScoresAdminMutation, ScoresMutation, ScoresQuery, ScoresSubscription, submission_failed,
+    ScoresAdminMutation, ScoresMutation, ScoresQuery, ScoresSubscription,
 };
 use crate::tasks::TaskService;
 use crate::tasks::graphql::{TasksMutation, TasksQuery, TasksSubscription};
+use crate::{github, identity, notifications, scores, tasks};
 
 /// Everything that can be read. Lists are Relay connections; a lookup answers null for what is not there or not the
 /// caller's to see.
@@ -80,26 +80,21 @@ impl AppSchema {
 /// The library's own limit of nesting; documents have been held to the settings before it looks.
 const MAX_RECURSION: usize = 256;
 
-/// What documents are charged for. A question to GitHub comes out of a budget that everybody shares: a request asks fifty at most.
-pub const ESTIMATES: Estimates = Estimates {
-    lists: &[
-        ("TrendingRepositories", "items", 25),
-        ("TrendingDevelopers", "items", 25),
-    ],
-    extras: &[
-        ("Query", "trendingRepositories", 50),
-        ("Query", "trendingDevelopers", 50),
-        ("Query", "repository", 100),
-        ("Query", "developer", 100),
-        ("Query", "searchRepositories", 100),
-        ("User", "githubEvents", 100),
-        // Mostly one for the whole page.
-        ("TrendingRepository", "repository", 50),
-        ("Repository", "readme", 100),
-        // Of a trending one it takes a question of its own.
-        ("Repository", "watchers", 25),
-    ],
-};
+/// What belongs to no feature.
+const OWN_FIELDS: &[FieldFacts] = &[
+    field("Query", "errorCatalog").public().entries(30),
+    field("Query", "node").public().costs(2),
+];
+
+/// What the gateway has to know of fields, from all features.
+pub const FIELDS: &[&[FieldFacts]] = &[
+    OWN_FIELDS,
+    identity::graphql::FIELDS,
+    scores::graphql::FIELDS,
+    tasks::graphql::FIELDS,
+    notifications::graphql::FIELDS,
+    github::graphql::FIELDS,
+];
 
 /// What resolvers need.
 pub struct Services {
@@ -139,13 +134,6 @@ fn served(builder: Builder, services: &Services) -> Roots {
         // The gateway has validated what comes here.
         .validation_mode(ValidationMode::Fast)
         .finish()
-}
-
-/// What stands before the message of an error that keeps an operation with these root fields from being executed at all: the
-/// fields concerned put it before their own.
-pub fn failure_prefix(root_fields: &[String]) -> Option<Message> {
-    let submits = root_fields.iter().any(|field| field == "submitScore");
-    submits.then(submission_failed)
 }
 
 fn builder() -> Builder {

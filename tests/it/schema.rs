@@ -3,31 +3,18 @@
 use std::collections::BTreeMap;
 
 use async_graphql::parser::parse_schema;
-use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+use async_graphql::parser::types::{FieldDefinition, TypeKind, TypeSystemDefinition};
 use serde_json::json;
 use wegraph::graphql::error::ErrorCode;
-use wegraph::schema::sdl;
+use wegraph::graphql::fields::{Class, FieldFacts};
+use wegraph::schema::{FIELDS, sdl};
 
 use crate::harness::{on_each_database, once};
 
-/// Root fields that need no token.
-const PUBLIC: [&str; 15] = [
-    "developer",
-    "errorCatalog",
-    "languages",
-    "login",
-    "node",
-    "refreshSession",
-    "register",
-    "repository",
-    "rubric",
-    "rubrics",
-    "searchRepositories",
-    "trendingDevelopers",
-    "trendingRepositories",
-    "usernameAvailable",
-    "viewer",
-];
+/// What is known of fields.
+fn facts() -> impl Iterator<Item = &'static FieldFacts> {
+    FIELDS.iter().copied().flatten()
+}
 
 /// Arguments that make each root field valid.
 pub(crate) fn arguments(field: &str) -> &'static str {
@@ -107,7 +94,7 @@ on_each_database! {
                 let codes = reply.body["errors"].to_string();
                 assert!(!codes.contains("GRAPHQL_VALIDATION_FAILED"), "{query}: {codes}");
                 let is_refused = codes.contains("\"UNAUTHENTICATED\"");
-                let is_public = PUBLIC.contains(&field.as_str());
+                let is_public = facts().any(|facts| facts.parent == root && facts.name == field && facts.is_public);
                 // A refresh token that we never gave is refused with the same code.
                 assert!(is_refused != is_public || field == "refreshSession", "{query}: {codes}");
             }
@@ -127,7 +114,90 @@ on_each_database! {
     }
 }
 
+/// Type, name and the rest of each field of an object.
+fn object_fields() -> Vec<(String, FieldDefinition)> {
+    let document = parse_schema(sdl()).expect("the schema parses");
+    let types = document
+        .definitions
+        .into_iter()
+        .filter_map(|definition| match definition {
+            TypeSystemDefinition::Type(definition) => Some(definition.node),
+            _ => None,
+        });
+    types
+        .flat_map(|definition| {
+            let fields = match definition.kind {
+                TypeKind::Object(object) => object.fields,
+                _ => Vec::new(),
+            };
+            let parent = definition.name.node.to_string();
+            fields
+                .into_iter()
+                .map(move |field| (parent.clone(), field.node))
+        })
+        .collect()
+}
+
+fn named(ty: &str) -> &str {
+    ty.trim_matches(['[', ']', '!'])
+}
+
 once! {
+    async fn every_list_without_pages_says_how_long_it_is() {
+        let fields = object_fields();
+        let is_paged = |field: &FieldDefinition| field.arguments.iter().any(|a| matches!(a.node.name.node.as_str(), "first" | "last"));
+        let pages: Vec<String> = fields.iter().filter(|(_, field)| is_paged(field)).map(|(_, field)| named(&field.ty.node.to_string()).to_owned()).collect();
+        let objects: Vec<&String> = fields.iter().map(|(parent, _)| parent).collect();
+        let mut found = 0;
+        for (parent, field) in &fields {
+            let ty = field.ty.node.to_string();
+            if !ty.starts_with('[') || !objects.iter().any(|object| *object == named(&ty)) || pages.contains(parent) {
+                continue;
+            }
+            found += 1;
+            let name = field.name.node.as_str();
+            let facts = facts().find(|facts| facts.parent == parent && facts.name == name);
+            assert!(facts.is_some_and(|facts| facts.entries.is_some()), "{parent}.{name} has no estimate");
+        }
+        assert!(found > 10, "{found}");
+    }
+
+    async fn every_count_and_every_question_to_a_server_has_its_price() {
+        let fields = object_fields();
+        for (parent, field) in &fields {
+            let name = field.name.node.as_str();
+            let facts = facts().find(|facts| facts.parent == parent && facts.name == name);
+            let is_github = field.description.as_ref().is_some_and(|text| text.node.contains("UPSTREAM_UNAVAILABLE"));
+            let is_of_github = parent == "RepositoryConnection";
+            if ((name == "totalCount" && !is_of_github) || (is_github && parent != "Mutation")) && facts.is_none_or(|facts| facts.extra == 0) {
+                panic!("{parent}.{name} has no price");
+            }
+        }
+        for facts in facts() {
+            let exists = fields.iter().any(|(parent, field)| parent == facts.parent && field.name.node == facts.name);
+            assert!(exists, "{}.{} does not exist", facts.parent, facts.name);
+        }
+    }
+
+    async fn the_settings_name_what_counts_as_signing_in() {
+        let root = env!("CARGO_MANIFEST_DIR");
+        for file in ["README.md", "README.zh-CN.md", "config/default.toml"] {
+            let text = std::fs::read_to_string(format!("{root}/{file}")).expect(file);
+            let line = match file.strip_suffix(".toml") {
+                None => text.lines().find(|line| line.starts_with("| `rate_limit.auth_per_address`")),
+                Some(_) => text.split("[rate_limit]").nth(1).and_then(|section| section.split("auth_per_address").next()),
+            };
+            let line = line.expect("the setting");
+            let words: Vec<&str> = line.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+            let mutations = object_fields().into_iter().filter(|(parent, _)| matches!(parent.as_str(), "Mutation" | "Query"));
+            for (parent, field) in mutations {
+                let name = field.name.node.as_str();
+                let class = facts().find(|facts| facts.parent == parent && facts.name == name).map_or(Class::Plain, |facts| facts.class);
+                assert_eq!(words.contains(&name), class != Class::Plain, "{file}: {name}");
+            }
+        }
+    }
+
     async fn the_committed_file_is_the_schema(){
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql");
         let committed = std::fs::read_to_string(path).expect("schema.graphql");

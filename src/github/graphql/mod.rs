@@ -2,6 +2,7 @@
 
 mod error;
 mod events;
+mod fields;
 mod repository;
 mod search;
 mod trending;
@@ -10,6 +11,7 @@ mod types;
 use async_graphql::{Context, Object};
 
 pub(crate) use self::events::GithubEventConnection;
+pub use self::fields::FIELDS;
 use self::repository::Repository;
 use self::search::{RepositoryConnection, RepositorySort};
 use self::trending::{TrendingDevelopers, TrendingPeriod, TrendingRepositories};

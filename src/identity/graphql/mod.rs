@@ -1,12 +1,14 @@
 //! Accounts in the schema.
 
 mod error;
+mod fields;
 mod inputs;
 mod types;
 
 use async_graphql::{Context, ID, Object};
 use uuid::Uuid;
 
+pub use self::fields::FIELDS;
 use self::inputs::{
     AuditEventFilter, BindPhoneNumberInput, ChangePasswordInput, DeleteAccountInput,
     DeleteUserInput, LinkGithubInput, LoginInput, LogoutInput, PasswordLoginInput,

@@ -1,6 +1,7 @@
 //! Rubrics and scores in the schema.
 
 mod admin;
+mod fields;
 mod types;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use self::admin::{
     CreateRubricInput, DeleteScoreInput, DeleteScorePayload, RubricPayload, UpdateRubricInput,
 };
+pub use self::fields::FIELDS;
 pub use self::types::{Rubric, Score};
 use self::types::{
     RubricConnection, RubricState, ScoreConnection, ScoreFilter, ScoreSubmitted, SubmitScoreInput,

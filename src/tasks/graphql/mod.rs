@@ -1,10 +1,12 @@
 //! Tasks in the schema.
 
+mod fields;
 mod types;
 
 use async_graphql::{Context, ID, Object, Subscription};
 use futures_util::{Stream, StreamExt};
 
+pub use self::fields::FIELDS;
 pub use self::types::Task;
 use self::types::{
     CompleteTasksInput, CompleteTasksPayload, CreateTaskInput, DeleteCompletedTasksPayload,

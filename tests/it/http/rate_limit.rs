@@ -54,8 +54,9 @@ once! {
         let refused = lin.ask("mutation { createTask(input: {title: \"a\"}) { task { id } } }").await;
         assert_eq!((refused.status.as_u16(), wait_of(&refused)), (429, 30));
         mei.ask("mutation { createTask(input: {title: \"a\"}) { task { id } } }").await.data();
-        // Aliases count one by one: five of the six that are left.
-        lin.ask("{ a: viewer { id } b: viewer { id } c: __typename d: __typename e: __typename }").await.data();
+        // What costs more counts more often: five of the six that are left. How long the page is says a variable, too.
+        lin.ask("{ tasks(first: 100) { nodes { id title } } }").await.data();
+        lin.run("query($n: Int) { tasks(first: $n) { nodes { notes } } }", json!({"n": 40})).await.data();
         lin.ask("{ viewer { id } }").await.data();
         assert_eq!(lin.ask("{ viewer { id } }").await.code(), "RATE_LIMITED");
         // Over a socket too; opening it counts for the address.

@@ -1,0 +1,16 @@
+//! What the gateway has to know of the fields of tasks.
+
+use crate::graphql::fields::{FieldFacts, field};
+
+/// Fields with something to know.
+pub const FIELDS: &[FieldFacts] = &[
+    field("Query", "task").costs(1),
+    field("Query", "tasks").costs(1),
+    field("Query", "taskChanges").costs(1),
+    field("TaskConnection", "totalCount").costs(5),
+    // A long text.
+    field("Task", "notes").costs(5),
+    field("Task", "owner").costs(1),
+    field("Notification", "task").costs(1),
+    field("CompleteTasksPayload", "tasks").entries(25),
+];
