@@ -78,7 +78,7 @@ async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, ApiError> {
             (Some("tasks"), Some(viewer)) => tasks
                 .find(viewer, id)
                 .await?
-                .map(|row| Node::Task(Task(row))),
+                .map(|row| Node::Task(row.into())),
             (Some("notifications"), Some(viewer)) => {
                 let notifications: &NotificationService = service(ctx)?;
                 notifications

@@ -25,6 +25,7 @@ use crate::tasks::error::TaskError;
 use crate::tasks::event::{ChangeKind, Lagged, TaskEvent, TaskEvents};
 use crate::tasks::filter::{SEPARATOR, TAG_MAX, TaskCursor, TaskFilter, TaskOrder};
 use crate::tasks::reminder::schedule;
+use crate::tasks::repository::Shown;
 use crate::tasks::{reminder, repository, sync};
 
 const TITLE_MAX: usize = 200;
@@ -309,11 +310,12 @@ impl TaskService {
         filter: &TaskFilter,
         order: TaskOrder,
         page: &Page<TaskCursor>,
-    ) -> Result<Slice<task::Model>, TaskError> {
+        shown: Shown,
+    ) -> Result<Slice<Arc<task::Model>>, TaskError> {
         let now = self.clock.now();
-        let rows =
-            repository::list(self.db.read(), viewer.user_id, filter, order, page, now).await?;
-        Ok(page.slice(rows))
+        let db = self.db.read();
+        let rows = repository::list(db, viewer.user_id, filter, order, page, now, shown).await?;
+        Ok(page.slice(rows.into_iter().map(Arc::new).collect()))
     }
 
     /// How many of the caller's tasks match.

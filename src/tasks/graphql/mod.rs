@@ -21,6 +21,7 @@ use crate::platform::locale::Message;
 use crate::tasks::error::TaskError;
 use crate::tasks::event::Lagged;
 use crate::tasks::filter::{self, OrderField, TaskCursor};
+use crate::tasks::repository::Shown;
 use crate::tasks::service::TaskService;
 
 /// Queries about tasks.
@@ -77,8 +78,13 @@ impl TasksQuery {
         .check(*service(ctx)?, |cursor: &TaskCursor| cursor.is_of(order))?;
         let filter: filter::TaskFilter = filter.unwrap_or_default().into();
         filter.check()?;
-        let slice = tasks.list(viewer, &filter, order, &page).await?;
-        let total_count = match ctx.look_ahead().field("totalCount").exists() {
+        let asked = ctx.look_ahead();
+        let shown = Shown {
+            notes: asked.field("nodes").field("notes").exists()
+                || asked.field("edges").field("node").field("notes").exists(),
+        };
+        let slice = tasks.list(viewer, &filter, order, &page, shown).await?;
+        let total_count = match asked.field("totalCount").exists() {
             true => tasks.count(viewer, &filter).await?,
             false => 0,
         };
@@ -115,7 +121,7 @@ async fn find_task(ctx: &Context<'_>, id: &str) -> Result<Option<Task>, ApiError
     let viewer = viewer(ctx)?;
     let tasks: &TaskService = service(ctx)?;
     Ok(match parse_id(id) {
-        Some(id) => tasks.find(viewer, id).await?.map(Task),
+        Some(id) => tasks.find(viewer, id).await?.map(Task::from),
         None => None,
     })
 }
@@ -136,7 +142,7 @@ impl TasksMutation {
         let viewer = viewer(ctx)?;
         let tasks: &TaskService = service(ctx)?;
         let task = tasks.create(viewer, input.into()).await?;
-        Ok(TaskPayload { task: Task(task) })
+        Ok(TaskPayload { task: task.into() })
     }
 
     /// Changes what the input names and keeps the rest. Errors: UNAUTHENTICATED, NOT_FOUND, VERSION_CONFLICT, BAD_USER_INPUT.
@@ -149,7 +155,7 @@ impl TasksMutation {
         let tasks: &TaskService = service(ctx)?;
         let id = input.id.clone();
         let task = tasks.update(viewer, &id, input.into()).await?;
-        Ok(TaskPayload { task: Task(task) })
+        Ok(TaskPayload { task: task.into() })
     }
 
     /// Deletes a task for good. Errors: UNAUTHENTICATED, NOT_FOUND.
@@ -178,7 +184,7 @@ impl TasksMutation {
         let ids: Vec<String> = input.ids.into_iter().map(|id| id.0).collect();
         let tasks = tasks.complete(viewer, &ids).await?;
         Ok(CompleteTasksPayload {
-            tasks: tasks.into_iter().map(Task).collect(),
+            tasks: tasks.into_iter().map(Task::from).collect(),
         })
     }
 

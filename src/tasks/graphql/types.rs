@@ -74,9 +74,9 @@ pub enum OrderDirection {
     Desc,
 }
 
-/// A task row with what the schema shows of it.
+/// A task row with what the schema shows of it, shared by all places of an answer where it stands.
 #[derive(Debug, Clone)]
-pub struct Task(pub task::Model);
+pub struct Task(Arc<task::Model>);
 
 /// Something one person wants to do. Only its owner sees it.
 #[Object]
@@ -170,16 +170,25 @@ impl Notification {
 async fn load_own(ctx: &Context<'_>, id: Uuid) -> Result<Option<Task>, ApiError> {
     let owner = viewer(ctx)?.user_id;
     let loader: Arc<DataLoader<TaskLoader>> = shared(ctx)?;
-    Ok(loader.load_one(OwnTask { owner, id }).await?.map(Task))
+    Ok(loader
+        .load_one(OwnTask { owner, id })
+        .await?
+        .map(Task::from))
 }
 
 impl From<task::Model> for Task {
     fn from(row: task::Model) -> Self {
+        Self(Arc::new(row))
+    }
+}
+
+impl From<Arc<task::Model>> for Task {
+    fn from(row: Arc<task::Model>) -> Self {
         Self(row)
     }
 }
 
-relay_connection!(TaskConnection, TaskEdge, Task(task::Model), "tasks");
+relay_connection!(TaskConnection, TaskEdge, Task(Arc<task::Model>), "tasks");
 
 /// Which tasks to list; all parts must hold.
 #[derive(InputObject, Default)]
@@ -406,7 +415,7 @@ impl From<TaskEvent> for TaskChange {
         Self {
             kind: event.kind.into(),
             task_id: event.task_id.into(),
-            task: event.task.map(|task| Task(Arc::unwrap_or_clone(task))),
+            task: event.task.map(Task::from),
         }
     }
 }

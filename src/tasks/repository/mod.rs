@@ -5,8 +5,8 @@ mod sync;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IdenStatic,
+    IntoActiveModel, Iterable, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
@@ -39,7 +39,8 @@ pub(crate) async fn list_by_id(
     owner: Uuid,
     ids: Vec<Uuid>,
 ) -> Result<Vec<task::Model>, DbErr> {
-    these(owner, ids).all(db).await
+    let all = Shown { notes: true };
+    all.of(these(owner, ids)).all(db).await
 }
 
 /// Reads tasks and locks them until the transaction ends; SQLite has one writer and needs no lock.
@@ -72,12 +73,34 @@ pub(crate) async fn list(
     order: TaskOrder,
     page: &Page<TaskCursor>,
     now: Timestamp,
+    shown: Shown,
 ) -> Result<Vec<task::Model>, DbErr> {
-    order
-        .apply(filter.select(owner, now, db.get_database_backend()), page)
-        .limit(page.fetch())
-        .all(db)
-        .await
+    let select = order.apply(filter.select(owner, now, db.get_database_backend()), page);
+    shown.of(select).limit(page.fetch()).all(db).await
+}
+
+/// What is read of tasks that are only shown. The rest of their rows is empty, so they must not be
+/// written back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    /// Notes, which may be long.
+    pub(crate) notes: bool,
+}
+
+impl Shown {
+    fn of(self, select: Select<task::Entity>) -> Select<task::Entity> {
+        let columns = task::Column::iter();
+        columns.fold(select.select_only(), |select, column| match column {
+            // The text once more, and what recognises a repetition.
+            task::Column::SearchText | task::Column::TagsKey | task::Column::CreationDigest => {
+                select.expr_as(Expr::cust("''"), column.as_str())
+            }
+            task::Column::Notes if !self.notes => {
+                select.expr_as(Expr::cust("NULL"), column.as_str())
+            }
+            column => select.column(column),
+        })
+    }
 }
 
 pub(crate) async fn count(
@@ -164,4 +187,27 @@ pub(crate) async fn delete(
         .exec(tx)
         .await
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{DbBackend, QueryTrait};
+
+    use super::*;
+
+    #[test]
+    fn reads_no_long_text_that_is_not_shown() {
+        for backend in [DbBackend::Sqlite, DbBackend::Postgres, DbBackend::MySql] {
+            let sql = |notes| {
+                let select = Shown { notes }.of(task::Entity::find());
+                select.build(backend).sql.replace('`', "\"")
+            };
+            for hidden in ["search_text", "tags_key", "creation_digest"] {
+                assert!(sql(true).contains(&format!("'' AS \"{hidden}\"")));
+                assert!(!sql(true).contains(&format!("\"tasks\".\"{hidden}\"")));
+            }
+            assert!(sql(true).contains("\"tasks\".\"notes\""));
+            assert!(!sql(false).contains("\"tasks\".\"notes\""));
+        }
+    }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::entity::{task, task_stream, task_tombstone};
 use crate::platform::clock::Timestamp;
+use crate::tasks::repository::Shown;
 
 /// The number of the owner's next change. Nobody else gets one until the transaction ends, so a lower number is committed
 /// earlier. Lock tasks first: whoever does it the other way round waits for those who do it in this order.
@@ -51,7 +52,8 @@ pub(crate) async fn list_changed(
     until: i64,
     limit: u64,
 ) -> Result<Vec<task::Model>, DbErr> {
-    task::Entity::find()
+    let all = Shown { notes: true };
+    all.of(task::Entity::find())
         .filter(task::Column::OwnerId.eq(owner))
         .filter(behind(
             (task::Column::ChangeSeq, task::Column::Id),

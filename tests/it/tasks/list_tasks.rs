@@ -349,6 +349,21 @@ on_each_database! {
         assert_eq!(titles(&lin, json!({"search": "beta"})).await, ["BETA"]);
     }
 
+    async fn notes_come_wherever_they_are_asked_for(app) {
+        let lin = app.user("lin").await;
+        lin.ask("mutation { createTask(input: {title: \"a\", notes: \"long\", tags: [\"t\"]}) { task { id } } }").await.data();
+        let reply = lin.ask("query { x: tasks { ...C } y: tasks { nodes { title tags } } z: tasks(filter: {search: \"lon\"}) { edges { node { ... { n: notes } } } } }
+            fragment C on TaskConnection { nodes { ...N } }
+            fragment N on Task { notes }").await;
+        assert_eq!(reply.data(), &json!({
+            "x": {"nodes": [{"notes": "long"}]},
+            "y": {"nodes": [{"title": "a", "tags": ["t"]}]},
+            "z": {"edges": [{"node": {"n": "long"}}]},
+        }));
+        let changes = lin.ask("{ taskChanges { changes { task { title notes } } } }").await;
+        assert_eq!(changes.data()["taskChanges"]["changes"][0]["task"], json!({"title": "a", "notes": "long"}));
+    }
+
     async fn twenty_tasks_with_their_owner_cost_as_many_statements_as_one(app) {
         let lin = app.user("lin").await;
         create(&lin, json!({"title": "first"})).await;
