@@ -43,7 +43,8 @@ impl TrustedProxies {
         }
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether this is one of them.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.networks
             .iter()
             .any(|network| network.contains(&address))

@@ -5,7 +5,7 @@
 //! and a clone.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -71,6 +71,11 @@ impl Entry {
             proxies,
             is_dev,
         }))
+    }
+
+    /// Whether a peer is a proxy that many clients come through.
+    pub(crate) fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.0.proxies.contains(peer)
     }
 
     /// Answers a request that `peer` sent.

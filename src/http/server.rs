@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep};
 
 use crate::http::entry::Entry;
+use crate::platform::address::site_of;
 use crate::platform::config::HttpConfig;
+use crate::platform::tally::{Counted, Tally};
 
 /// Longest head of a request; also how much of a body is read at once. The library's own 400 KiB would be held for every client
 /// that does not finish its headers.
@@ -51,6 +54,7 @@ pub async fn serve(
         .header_read_timeout(None)
         .max_buf_size(MAX_HEADER_BYTES);
     let places = Arc::new(Semaphore::new(config.max_connections));
+    let by_address = Tally::new(config.max_connections_per_address);
     let stopping = watch::Sender::new(());
     let mut stop = pin!(stop);
     loop {
@@ -67,6 +71,12 @@ pub async fn serve(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let address = peer.ip().to_canonical();
+        let counted = by_address.count(site_of(address));
+        if counted.is_none() && !entry.is_proxy(address) {
+            // Closed unread, for to answer it would cost more than it is worth.
+            continue;
+        }
         // Failing that, answers are a little slower.
         stream.set_nodelay(true).unwrap_or_default();
         let requests = Arc::new(Requests::default());
@@ -76,7 +86,7 @@ pub async fn serve(
             stalled: None,
             write_timeout: config.write_timeout,
             head: HeadTimer::new(config.header_timeout, Arc::clone(&requests)),
-            place: Some(place),
+            place: Some((place, counted)),
         });
         let entry = entry.clone();
         let service = service_fn(move |request: Request<Incoming>| {
@@ -176,7 +186,7 @@ struct Connection {
     stalled: Option<Pin<Box<Sleep>>>,
     write_timeout: Duration,
     head: HeadTimer,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<(OwnedSemaphorePermit, Option<Counted<IpAddr>>)>,
 }
 
 impl Connection {

@@ -10,6 +10,7 @@ pub mod http_client;
 pub mod id;
 pub mod locale;
 pub mod patch;
+pub mod tally;
 pub mod task;
 pub mod telemetry;
 pub mod text;

@@ -29,7 +29,7 @@ use tokio::time::{Instant, MissedTickBehavior, Sleep};
 use self::operation::{Event, Report, Reporter, watch};
 pub use self::protocol::Protocol;
 use self::protocol::{Action, Close, Outgoing};
-use self::sockets::Place;
+use self::sockets::{Full, Place};
 use crate::gateway::endpoint::Transport;
 use crate::gateway::parameters::{Object, Parameters, scan};
 use crate::gateway::refusal::malformed;
@@ -79,9 +79,16 @@ pub(crate) async fn upgrade(
     if let Err(error) = state.endpoint.authenticate(token.as_deref()).await {
         return unauthorized(error, &parts.headers, &request_id);
     }
-    let Some(place) = state.sockets.open() else {
-        let error = ApiError::new(ErrorCode::RateLimited).with_retry_after(Some(30));
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, error, &parts);
+    let place = match state.sockets.open(address) {
+        Ok(place) => place,
+        Err(full) => {
+            let error = ApiError::new(ErrorCode::RateLimited).with_retry_after(Some(30));
+            let status = match full {
+                Full::Server => StatusCode::SERVICE_UNAVAILABLE,
+                Full::Address => StatusCode::TOO_MANY_REQUESTS,
+            };
+            return refuse(status, error, &parts);
+        }
     };
     let limit = state.config.websocket.max_message_bytes * HARD_LIMIT;
     let upgrade = upgrade

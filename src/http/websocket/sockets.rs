@@ -1,12 +1,15 @@
-//! How many sockets there are: in all, and of each user; and telling them that the server stops.
+//! How many sockets there are: in all, of each user and address; and telling them that the server
+//! stops.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::platform::address::site_of;
 use crate::platform::config::WebsocketConfig;
+use crate::platform::tally::{Counted, Tally};
 
 /// The open sockets of this instance.
 #[derive(Debug, Clone)]
@@ -14,48 +17,58 @@ pub struct Sockets(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    counts: Mutex<Counts>,
-    max: usize,
-    max_per_user: usize,
+    all: Tally<()>,
+    by_address: Tally<IpAddr>,
+    by_user: Tally<Uuid>,
     /// True once the server stops; every socket holds a receiver.
     stop: watch::Sender<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    total: usize,
-    by_user: HashMap<Uuid, usize>,
 }
 
 /// The place of one socket, free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     sockets: Sockets,
-    user_id: Option<Uuid>,
+    #[expect(dead_code, reason = "they are there to be dropped")]
+    counted: (Counted<()>, Counted<IpAddr>),
+    user: Option<Counted<Uuid>>,
     stop: watch::Receiver<bool>,
+}
+
+/// Why there is no place for a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The server has too many, or stops.
+    Server,
+    /// The address has too many.
+    Address,
 }
 
 impl Sockets {
     /// None yet.
     pub fn new(config: &WebsocketConfig) -> Self {
         Self(Arc::new(Inner {
-            counts: Mutex::default(),
-            max: config.max_sockets,
-            max_per_user: config.max_sockets_per_user,
+            all: Tally::new(config.max_sockets),
+            by_address: Tally::new(config.max_sockets_per_address),
+            by_user: Tally::new(config.max_sockets_per_user),
             stop: watch::Sender::new(false),
         }))
     }
 
-    /// A place for one more socket, if there is one.
-    pub(super) fn open(&self) -> Option<Place> {
-        let mut counts = self.counts();
-        if counts.total >= self.0.max || *self.0.stop.borrow() {
-            return None;
+    /// A place for one more socket of a client at `address`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn open(&self, address: IpAddr) -> Result<Place, Full> {
+        let by_address = self.0.by_address.count(site_of(address));
+        let by_address = by_address.ok_or(Full::Address)?;
+        let all = self.0.all.count(()).ok_or(Full::Server)?;
+        if *self.0.stop.borrow() {
+            return Err(Full::Server);
         }
-        counts.total += 1;
-        Some(Place {
+        Ok(Place {
             sockets: self.clone(),
-            user_id: None,
+            counted: (all, by_address),
+            user: None,
             stop: self.0.stop.subscribe(),
         })
     }
@@ -65,45 +78,18 @@ impl Sockets {
         self.0.stop.send_replace(true);
         self.0.stop.closed().await;
     }
-
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Place {
     /// Counts the socket as one of the user's; false when the user has too many already.
     pub(super) fn sign_in(&mut self, user_id: Uuid) -> bool {
-        let max = self.sockets.0.max_per_user;
-        let mut counts = self.sockets.counts();
-        let count = counts.by_user.entry(user_id).or_default();
-        if *count >= max {
-            return false;
-        }
-        *count += 1;
-        drop(counts);
-        self.user_id = Some(user_id);
-        true
+        self.user = self.sockets.0.by_user.count(user_id);
+        self.user.is_some()
     }
 
     /// Done when the server stops.
     pub(super) async fn stopped(&mut self) {
         // The sender lives as long as we hold the sockets.
         drop(self.stop.wait_for(|stop| *stop).await);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.sockets.counts();
-        counts.total = counts.total.saturating_sub(1);
-        if let Some(user_id) = self.user_id
-            && let Some(count) = counts.by_user.get_mut(&user_id)
-        {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_user.remove(&user_id);
-            }
-        }
     }
 }

@@ -283,6 +283,8 @@ pub struct HttpConfig {
     pub forwarding_header: Option<ForwardingHeader>,
     /// Connections at most.
     pub max_connections: usize,
+    /// Connections of one address.
+    pub max_connections_per_address: usize,
     /// Longest wait for the headers of a request.
     pub header_timeout: Duration,
     /// Longest wait for the body of a request.
@@ -438,6 +440,8 @@ pub struct WebsocketConfig {
     pub init_timeout: Duration,
     /// Sockets of one user.
     pub max_sockets_per_user: usize,
+    /// Sockets of one address.
+    pub max_sockets_per_address: usize,
     /// Sockets in all.
     pub max_sockets: usize,
     /// Operations that run at the same time on a socket.

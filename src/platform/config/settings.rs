@@ -239,6 +239,11 @@ impl Settings {
                 trusted_proxies,
                 forwarding_header,
                 max_connections: reader.within("http.max_connections", 1, 1_000_000) as usize,
+                max_connections_per_address: reader.within(
+                    "http.max_connections_per_address",
+                    1,
+                    1_000_000,
+                ) as usize,
                 header_timeout: reader.millis("http.header_timeout_ms", 100, 600_000),
                 body_timeout: reader.millis("http.body_timeout_ms", 100, 600_000),
                 write_timeout: reader.millis("http.write_timeout_ms", 100, 600_000),
@@ -253,6 +258,11 @@ impl Settings {
                 init_timeout: reader.millis("websocket.init_timeout_ms", 100, 600_000),
                 max_sockets_per_user: reader.within("websocket.max_sockets_per_user", 1, 100_000)
                     as usize,
+                max_sockets_per_address: reader.within(
+                    "websocket.max_sockets_per_address",
+                    1,
+                    1_000_000,
+                ) as usize,
                 max_sockets: reader.within("websocket.max_sockets", 0, 1_000_000) as usize,
                 max_operations: reader.within("websocket.max_operations", 1, 10_000) as usize,
                 max_message_bytes: reader.within("websocket.max_message_bytes", 1024, 16 << 20)

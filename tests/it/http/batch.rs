@@ -62,7 +62,7 @@ once! {
     }
 
     async fn counts_each_operation() {
-        let limits = [("RATE_LIMIT__ENABLED", "true"), ("RATE_LIMIT__READ_PER_ADDRESS", "5")];
+        let limits = [("RATE_LIMIT__ENABLED", "true"), ("RATE_LIMIT__READ_PER_ADDRESS", "2")];
         let app = TestApp::start_with(Engine::Sqlite, &limits).await;
         let reply = send(&app.anonymous(), json!(vec![json!({"query": "{ a: __typename b: __typename }"}); 3])).await;
         assert_eq!(reply.status, 200);

@@ -1,5 +1,9 @@
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::socket::Socket;
 use crate::harness::{Client, Engine, Reply, TestApp, once};
@@ -74,6 +78,34 @@ once! {
         assert_eq!(app.anonymous().ask("{ nothing(").await.code(), "RATE_LIMITED");
         assert_eq!(app.anonymous().with_token("nonsense").ask("{ __typename }").await.code(), "RATE_LIMITED");
         assert_eq!(Reply::of(app.anonymous().post("/graphql").body("x")).await.status, 429);
+        app.stop().await;
+    }
+
+    async fn one_address_has_only_so_many_connections() {
+        let app = start(&[("HTTP__MAX_CONNECTIONS_PER_ADDRESS", "3")]).await;
+        let address = app.base_url.trim_start_matches("http://");
+        let is_served = async |stream: &mut TcpStream| {
+            let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n");
+            let mut reply = [0; 4096];
+            let sent = stream.write_all(request.as_bytes()).await;
+            sent.is_ok() && stream.read(&mut reply).await.is_ok() && reply.starts_with(b"HTTP/1.1 200")
+        };
+        let mut open = Vec::new();
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            assert!(is_served(&mut stream).await);
+            open.push(stream);
+        }
+        let mut further = TcpStream::connect(address).await.expect("a connection");
+        assert!(!is_served(&mut further).await);
+        assert!(is_served(&mut open[0]).await, "those that are open go on");
+        open.clear();
+        let mut tries = 0;
+        while !is_served(&mut TcpStream::connect(address).await.expect("a connection")).await {
+            assert!(tries < 100, "its places are never free");
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         app.stop().await;
     }
 

@@ -202,7 +202,7 @@ once! {
     }
 
     async fn ends_with_its_token() {
-        let app = TestApp::start_with(Engine::Sqlite, &[("AUTH__ACCESS_TOKEN_TTL_SECONDS", "1")]).await;
+        let app = TestApp::start_with(Engine::Sqlite, &[("AUTH__ACCESS_TOKEN_TTL_SECONDS", "3")]).await;
         let lin = app.user("lin").await;
         let mut socket = Socket::init(&app, json!({"authorization": format!("Bearer {}", lin.token())})).await;
         assert_eq!(socket.next().await, Err(4403));
@@ -260,6 +260,41 @@ once! {
         };
         assert!(matches!(refusal, Error::Http(response) if response.status() == 503));
         drop((third, others));
+        app.stop().await;
+    }
+
+    async fn one_address_has_only_so_many_sockets() {
+        // Clients come through one proxy, whose own connections are not counted.
+        let settings = [("HTTP__TRUSTED_PROXIES", "127.0.0.1"), ("HTTP__FORWARDING_HEADER", "x-forwarded-for"),
+            ("WEBSOCKET__MAX_SOCKETS_PER_ADDRESS", "2"), ("HTTP__MAX_CONNECTIONS_PER_ADDRESS", "2")];
+        let app = TestApp::start_with(Engine::Sqlite, &settings).await;
+        let open = async |address: &str| {
+            let url = format!("{}/graphql/ws", app.base_url.replace("http:", "ws:"));
+            let mut request = url.into_client_request().expect("a request");
+            let headers = request.headers_mut();
+            headers.insert("X-Forwarded-For", address.parse().expect("a header"));
+            headers.insert("Sec-WebSocket-Protocol", "graphql-transport-ws".parse().expect("a header"));
+            match connect_async(request).await {
+                Ok((socket, _)) => Ok(socket),
+                Err(Error::Http(response)) => Err(response.status().as_u16()),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let mut sockets = Vec::new();
+        for address in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8:1:201::1", "2001:db8:1:2ff::1"] {
+            sockets.push(open(address).await.expect(address));
+        }
+        for address in ["192.0.2.1", "2001:db8:1:200::2"] {
+            assert_eq!(open(address).await.err(), Some(429), "{address}");
+        }
+        open("2001:db8:1:301::1").await.expect("another site");
+        drop(sockets);
+        let mut tries = 0;
+        while let Err(status) = open("192.0.2.1").await {
+            assert!(tries < 100, "its places are never free: {status}");
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         app.stop().await;
     }
 
