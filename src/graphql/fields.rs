@@ -57,7 +57,7 @@ impl FieldFacts {
         self
     }
 
-    /// It costs as much as so many objects besides what it returns.
+    /// Its cost besides what it returns, in objects.
     #[must_use]
     pub const fn costs(mut self, objects: u32) -> Self {
         self.extra = objects;
@@ -78,7 +78,7 @@ impl FieldFacts {
         self
     }
 
-    /// It answers everybody.
+    /// It answers callers who have not signed in.
     #[must_use]
     pub const fn public(mut self) -> Self {
         self.is_public = true;

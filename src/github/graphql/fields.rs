@@ -1,5 +1,5 @@
 //! What the gateway has to know of the fields of GitHub. A question to GitHub comes out of a budget
-//! that everybody shares: a request asks fifty at most.
+//! that all callers share: a request asks fifty at most.
 
 use crate::graphql::fields::{FieldFacts, field};
 
