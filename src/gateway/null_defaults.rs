@@ -90,10 +90,10 @@ impl<F: FnMut(&Value) -> bool> Rewrite<'_, F> {
                 }
             }
             // `includeDeprecated` of the introspection: to the executor it may not be null.
-            (value, BaseType::Named(name)) if name == "Boolean" && !ty.nullable => {
-                if (self.removes)(value) {
-                    *value = Value::Boolean(false);
-                }
+            (value, BaseType::Named(name))
+                if name == "Boolean" && !ty.nullable && (self.removes)(value) =>
+            {
+                *value = Value::Boolean(false);
             }
             (value, BaseType::Named(name)) if name == "ID" => {
                 if let Value::Number(number) = value
