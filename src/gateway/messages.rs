@@ -62,8 +62,8 @@ pub fn explain(kind: &str, sent: &str, exact: Option<String>) -> Message {
             "The type of the fragment can never occur here.",
         ),
         "DisallowedVariableUsage" => (
-            "变量 {} 的类型与所在位置不符",
-            "The variable \"{}\" does not have the type of its place.",
+            "参数 {} 的变量类型与所在位置不符",
+            "The variable given for \"{}\" does not have the type of its place.",
         ),
         "RecursiveFragmentDefinition" => ("片段包含了自身", "The fragment contains itself."),
         "UndefinedRootOperation" => (
