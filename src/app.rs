@@ -17,6 +17,7 @@ use crate::clients::wechat::WechatClient;
 use crate::gateway::endpoint::Endpoint;
 use crate::github::GithubService;
 use crate::http;
+use crate::http::arriving::Arrivals;
 use crate::http::entry::Entry;
 use crate::http::export::MAX_WORKBOOKS;
 use crate::http::pending::Pending;
@@ -107,6 +108,7 @@ impl App {
             scores,
             workbooks: Arc::new(Semaphore::new(MAX_WORKBOOKS)),
             sockets: sockets.clone(),
+            arrivals: Arrivals::new(config.fair_shares.max_arriving_bytes),
             pending: Pending::new(&config.http),
             config: Arc::new(config.clone()),
         });

@@ -10,13 +10,18 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Request, RequestBuilder, StatusCode};
-use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use crate::platform::clock::{Clock, Timestamp};
+use crate::platform::request::{self, Caller};
+use crate::platform::shares::{Claim, Shares};
 
 /// Calls of one upstream at the same time; GitHub takes no more from anybody.
-const MAX_CALLS: usize = 100;
+const MAX_CALLS: u64 = 100;
+/// A caller has one of so many parts of what there is at an upstream.
+pub(super) const PARTS: u64 = 3;
+/// Calls that may wait for others; each has its time.
+const MAX_WAITING: usize = 10_000;
 /// Failures in a row after which an upstream is left alone.
 const MAX_FAILURES: u32 = 20;
 /// For how long. Then one call may try.
@@ -59,7 +64,7 @@ pub(crate) enum Oversize {
 pub(crate) struct Upstream {
     name: &'static str,
     max_body_bytes: usize,
-    permits: Semaphore,
+    places: Shares<1>,
     breaker: Mutex<Breaker>,
     clock: Arc<dyn Clock>,
 }
@@ -105,7 +110,7 @@ impl Upstream {
         Self {
             name,
             max_body_bytes,
-            permits: Semaphore::new(MAX_CALLS),
+            places: Shares::new([MAX_CALLS], [0], MAX_WAITING),
             breaker: Mutex::default(),
             clock,
         }
@@ -134,7 +139,15 @@ impl Upstream {
         let request = request.map_err(|_| CallError::NotSent)?;
         let method = request.method().clone();
         let host = request.url().host_str().unwrap_or_default().to_owned();
-        let Ok(_permit) = self.permits.acquire().await else {
+        let claim = Claim {
+            need: [1],
+            share: [match request::caller() {
+                Caller::Server => MAX_CALLS,
+                _ => MAX_CALLS / PARTS,
+            }],
+        };
+        let place = self.places.take(request::caller(), claim);
+        let Ok(_place) = request::waiting(place).await else {
             return Err(CallError::NotSent);
         };
         if !self.breaker(|breaker, now| breaker.admits(now)) {
@@ -155,7 +168,7 @@ impl Upstream {
             outcome: Err("nobody waits any longer"),
         };
         let result = send(&client, request, max_body_bytes, oversize);
-        let result = result.instrument(span).await;
+        let result = request::waiting(result.instrument(span)).await;
         attempt.outcome = match &result {
             Ok(answer) => Ok(answer.status),
             Err((_, problem)) => Err(problem),

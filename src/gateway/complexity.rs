@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_graphql::parser::types::{
     ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
 };
-use async_graphql::{Value as ConstValue, Variables};
+use async_graphql::{Name, Value as ConstValue, Variables};
 use async_graphql_value::Value;
 
 use crate::gateway::counts::count;
@@ -19,7 +19,7 @@ use crate::gateway::rate_limits::Charges;
 use crate::gateway::refusal::{invalid, too_complex};
 use crate::gateway::schema_index::{SchemaIndex, root};
 use crate::graphql::error::ApiError;
-use crate::graphql::fields::FieldTable;
+use crate::graphql::fields::{FieldFacts, FieldTable};
 use crate::platform::config::{DocumentLimits, PageLimits};
 use crate::platform::locale::Message;
 
@@ -31,6 +31,12 @@ const OBJECT: u32 = 10;
 const LEAF: u32 = 1;
 /// What a mutation costs besides the objects that it returns.
 const MUTATION: u32 = 10 * OBJECT;
+/// Memory for a tenth of an object, in bytes.
+const BYTES_PER_TENTH: u64 = 100;
+/// How often a text is in memory while it is answered: in its row, as a value, in the reply.
+const COPIES: u64 = 3;
+/// Whatever returns more objects than this is heavy: it takes a millisecond or more at once.
+const HEAVY: u32 = 300 * OBJECT;
 /// Bytes of a variable that count as one value.
 const BYTES_PER_VALUE: usize = 128;
 /// Lists of the introspection inside each other: each multiplies what comes back by the size of the
@@ -46,16 +52,29 @@ pub struct Operation {
     pub kind: OperationType,
     /// What it counts as, besides its cost.
     pub charges: Charges,
-    /// What it costs, in objects; with page sizes in variables at the default.
-    pub cost: u32,
+    /// What it takes; as far as that depends on variables, without them.
+    pub size: Size,
     /// Whether it asks for the schema itself.
     pub asks_for_schema: bool,
     /// Stands before the message of an error that keeps it from being executed.
     pub failure_prefix: Option<Message>,
     /// Fields that it selects, fragments put in their places.
     pub selections: u32,
-    /// Whether a page size comes from a variable, so that [`Analyst::check_cost`] must look again.
-    pub has_variable_cost: bool,
+    /// Whether its size depends on a variable, so that [`Analyst::measure`] must look again.
+    pub has_variable_size: bool,
+    /// Whether it answers everyone with the same role alike.
+    pub is_impersonal: bool,
+}
+
+/// What an operation takes, as far as that is known before it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// What it costs, in objects.
+    pub cost: u32,
+    /// Memory for its rows and its reply, in bytes.
+    pub bytes: u64,
+    /// Whether it takes many rows, or looks at many.
+    pub is_heavy: bool,
 }
 
 /// Measures documents.
@@ -196,13 +215,13 @@ impl Analyst {
                 ),
             ),
             (measures.selections, limits.selections, SELECTIONS),
-            (measures.cost.div_ceil(OBJECT), limits.cost, COST),
+            (measures.size().cost, limits.cost, COST),
         ] {
             if value > limit {
                 return Err(too_complex(name, limit as usize));
             }
         }
-        let has_variable_cost = walk.has_variable_page;
+        let has_variable_size = walk.has_variable_size;
         let mut root_fields = Vec::new();
         collect_root_fields(
             walk.fragments_of_document,
@@ -226,12 +245,13 @@ impl Analyst {
             kind: operation.ty,
             selections: measures.selections,
             charges: Charges::of(operation.ty, facts),
-            cost: measures.cost.div_ceil(OBJECT),
+            size: measures.size(),
             asks_for_schema: root_fields
                 .iter()
                 .any(|name| matches!(*name, "__schema" | "__type")),
             failure_prefix: prefixes.next().map(|prefix| prefix()),
-            has_variable_cost,
+            has_variable_size,
+            is_impersonal: !measures.is_personal,
         })
     }
 
@@ -240,22 +260,22 @@ impl Analyst {
         &self.fields
     }
 
-    /// What an operation without fragments costs with these variables, in objects.
+    /// What an operation without fragments takes with these variables.
     ///
     /// # Errors
     /// QUERY_TOO_COMPLEX.
-    pub fn check_cost(
+    pub fn measure(
         &self,
         operation: &OperationDefinition,
         variables: &Variables,
-    ) -> Result<u32, ApiError> {
+    ) -> Result<Size, ApiError> {
         let fragments = HashMap::new();
         let mut walk = Walk::new(self, &fragments, operation, Some(variables));
         let measures = walk.selections(&operation.selection_set.node, root(operation.ty), None)?;
-        let cost = measures.cost.div_ceil(OBJECT);
-        match cost > self.limits.cost {
+        let size = measures.size();
+        match size.cost > self.limits.cost {
             true => Err(too_complex(COST, self.limits.cost as usize)),
-            false => Ok(cost),
+            false => Ok(size),
         }
     }
 }
@@ -271,9 +291,23 @@ struct Measures {
     introspection_lists: u32,
     selections: u32,
     cost: u32,
+    /// Of the cost, what comes back.
+    returned: u32,
+    /// Long texts, in bytes.
+    text: u64,
+    is_heavy: bool,
+    is_personal: bool,
 }
 
 impl Measures {
+    fn size(&self) -> Size {
+        Size {
+            cost: self.cost.div_ceil(OBJECT),
+            bytes: u64::from(self.returned) * BYTES_PER_TENTH + self.text * COPIES,
+            is_heavy: self.is_heavy || self.returned > HEAVY,
+        }
+    }
+
     fn beside(self, other: Self) -> Self {
         Self {
             depth: self.depth.max(other.depth),
@@ -281,6 +315,10 @@ impl Measures {
             introspection_lists: self.introspection_lists.max(other.introspection_lists),
             selections: self.selections.saturating_add(other.selections),
             cost: self.cost.saturating_add(other.cost),
+            returned: self.returned.saturating_add(other.returned),
+            text: self.text.saturating_add(other.text),
+            is_heavy: self.is_heavy | other.is_heavy,
+            is_personal: self.is_personal | other.is_personal,
         }
     }
 }
@@ -290,7 +328,7 @@ struct Walk<'a> {
     fragments_of_document: &'a Fragments,
     operation: &'a OperationDefinition,
     variables: Option<&'a Variables>,
-    has_variable_page: bool,
+    has_variable_size: bool,
     total_selections: u32,
     /// Measures by fragment and page size; `None` while the fragment is being measured.
     fragments: HashMap<(&'a str, Option<u32>), Option<Measures>>,
@@ -308,7 +346,7 @@ impl<'a> Walk<'a> {
             fragments_of_document,
             operation,
             variables,
-            has_variable_page: false,
+            has_variable_size: false,
             total_selections: 0,
             fragments: HashMap::new(),
         }
@@ -380,15 +418,24 @@ impl<'a> Walk<'a> {
                 introspection_lists: below.introspection_lists,
                 selections: below.selections,
                 cost: OBJECT,
+                returned: OBJECT,
+                ..Measures::default()
             });
         }
         let analyst = self.analyst;
         let facts = analyst.fields.find(parent, name);
-        let extra = facts.map_or(0, |facts| facts.extra * OBJECT);
+        let narrowing = facts.map_or(0, |facts| self.narrowing(field, facts));
+        let extra = facts.map_or(0, |facts| facts.extra * OBJECT) + narrowing * OBJECT;
+        let is_heavy = narrowing > 0;
+        let is_personal = facts.is_some_and(|facts| facts.is_personal);
         if selections.items.is_empty() {
             return Ok(Measures {
                 depth: 1,
                 cost: extra + LEAF,
+                returned: LEAF,
+                text: facts.map_or(0, |facts| facts.text.into()),
+                is_heavy,
+                is_personal,
                 ..Measures::default()
             });
         }
@@ -427,6 +474,68 @@ impl<'a> Walk<'a> {
             cost: entries
                 .saturating_mul(below.cost.saturating_add(OBJECT))
                 .saturating_add(own),
+            returned: entries.saturating_mul(below.returned.saturating_add(OBJECT)),
+            text: below.text.saturating_mul(entries.into()),
+            is_heavy: below.is_heavy | is_heavy,
+            is_personal: below.is_personal | is_personal,
+        })
+    }
+
+    /// What the arguments cost that have to be looked for in many rows, in objects.
+    fn narrowing(&mut self, field: &Field, facts: &FieldFacts) -> u32 {
+        let given = facts
+            .narrowed_by
+            .iter()
+            .filter(|(path, _)| self.is_given(field, path));
+        given.map(|(_, cost)| *cost).sum()
+    }
+
+    /// Whether the field has an argument, or a field of one, that is not null.
+    fn is_given(&mut self, field: &Field, path: &[&str]) -> bool {
+        let Some((name, path)) = path.split_first() else {
+            return false;
+        };
+        let Some(value) = field.get_argument(name) else {
+            return false;
+        };
+        let mut value = &value.node;
+        for (place, name) in path.iter().enumerate() {
+            match value {
+                Value::Variable(variable) => {
+                    return self.is_given_by(variable, &path[place..]);
+                }
+                Value::Object(fields) => match fields.get(*name) {
+                    Some(inner) => value = inner,
+                    None => return false,
+                },
+                _ => return false,
+            }
+        }
+        match value {
+            Value::Variable(variable) => self.is_given_by(variable, &[]),
+            value => *value != Value::Null,
+        }
+    }
+
+    fn is_given_by(&mut self, variable: &Name, path: &[&str]) -> bool {
+        self.has_variable_size = true;
+        let mut value = self.variable(variable);
+        for name in path {
+            value = match value {
+                Some(ConstValue::Object(fields)) => fields.get(*name),
+                _ => None,
+            };
+        }
+        value.is_some_and(|value| *value != ConstValue::Null)
+    }
+
+    /// The value of a variable, or its default.
+    fn variable(&self, name: &Name) -> Option<&ConstValue> {
+        let given = self.variables.and_then(|variables| variables.get(name));
+        given.or_else(|| {
+            let definitions = &self.operation.variable_definitions;
+            let definition = definitions.iter().find(|d| d.node.name.node == *name)?;
+            Some(&definition.node.default_value.as_ref()?.node)
         })
     }
 
@@ -446,13 +555,8 @@ impl<'a> Walk<'a> {
         let value = match value {
             Value::Number(number) => return number.as_u64().map(saturate),
             Value::Variable(name) => {
-                self.has_variable_page = true;
-                let given = self.variables.and_then(|variables| variables.get(name));
-                let definitions = &self.operation.variable_definitions;
-                given.or_else(|| {
-                    let definition = definitions.iter().find(|d| d.node.name.node == *name)?;
-                    Some(&definition.node.default_value.as_ref()?.node)
-                })?
+                self.has_variable_size = true;
+                self.variable(name)?
             }
             _ => return None,
         };

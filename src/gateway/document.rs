@@ -9,7 +9,7 @@ use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, Opera
 use async_graphql::{Name, Positioned, Variables};
 
 use crate::gateway::coercion::Coercion;
-use crate::gateway::complexity::{Analyst, Operation};
+use crate::gateway::complexity::{Analyst, Operation, Size};
 use crate::gateway::counts::variable_uses;
 use crate::gateway::merging::{Fragments, has_variable_condition, merged};
 use crate::gateway::null_arguments::{self, NullArgument};
@@ -60,8 +60,8 @@ pub struct Bound {
     pub document: ExecutableDocument,
     /// The values.
     pub variables: Variables,
-    /// What it costs, in objects.
-    pub cost: u32,
+    /// What it takes.
+    pub size: Size,
     /// Fields that it has besides, and that fail.
     pub null_arguments: Vec<NullArgument>,
 }
@@ -211,7 +211,7 @@ impl Checks {
             return Ok(Bound {
                 document: only(definition, Fragments::new()),
                 variables: Variables::default(),
-                cost: chosen.operation.cost,
+                size: chosen.operation.size,
                 null_arguments: Vec::new(),
             });
         }
@@ -224,9 +224,9 @@ impl Checks {
             let fragments = &document.fragments;
             definition.node = merged(&definition.node, fragments, &self.index, &variables);
         }
-        let cost = match chosen.operation.has_variable_cost {
-            true => self.analyst.check_cost(&definition.node, &variables)?,
-            false => chosen.operation.cost,
+        let size = match chosen.operation.has_variable_size {
+            true => self.analyst.measure(&definition.node, &variables)?,
+            false => chosen.operation.size,
         };
         let names = &document.default_variables;
         null_defaults::apply(&mut definition.node, &self.index, names, &variables);
@@ -234,7 +234,7 @@ impl Checks {
         Ok(Bound {
             document: only(definition, Fragments::new()),
             variables,
-            cost,
+            size,
             null_arguments,
         })
     }

@@ -11,32 +11,32 @@ use async_graphql::futures_util::stream::BoxStream;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, Value};
 use futures_util::{FutureExt, StreamExt, stream};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::gateway::complexity::Operation;
+use crate::gateway::complexity::{Operation, Size};
 use crate::gateway::document::Checks;
 use crate::gateway::documents::Documents;
 use crate::gateway::null_arguments::NullArgument;
 use crate::gateway::parameters::Parameters;
 use crate::gateway::rate_limits::{Charges, RateLimits};
 use crate::gateway::refusal::{invalid, too_complex};
+use crate::gateway::streams::{Audience, Event, Streams};
+use crate::gateway::turns::{Rest, Turns};
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode, cap_errors, code_of, finish};
 use crate::graphql::fields::FieldTable;
 use crate::graphql::loader::BatchQueue;
-use crate::graphql::scope::RequestScope;
+use crate::graphql::scope::{Meter, RequestScope};
 use crate::identity::{Access, IdentityService};
 use crate::platform::config::{Config, ErrorLimits};
+use crate::platform::lane::Lane;
 use crate::platform::locale::{Locale, Message};
+use crate::platform::request::Work;
 use crate::platform::task::{to_end, until};
-use crate::platform::telemetry::{count_panic, in_request};
+use crate::platform::telemetry::count_panic;
 use crate::platform::viewer::Viewer;
 use crate::schema::{AppSchema, FIELDS, sdl};
-
-/// Queries and mutations at a time; far more than there are connections to the database.
-const MAX_EXECUTIONS: usize = 2048;
 
 /// Executes requests of any transport.
 #[derive(Clone)]
@@ -51,8 +51,10 @@ struct Inner {
     errors: ErrorLimits,
     max_reply_bytes: usize,
     introspection: bool,
-    /// Places for queries and mutations that are being executed, also for clients that have gone.
-    executions: Arc<Semaphore>,
+    /// Of queries and mutations that are being executed, also for clients that have gone.
+    turns: Turns,
+    lane: Lane,
+    streams: Streams,
 }
 
 /// How a request came in, which decides what it may be.
@@ -81,6 +83,11 @@ pub struct Prepared {
     null_arguments: Vec<NullArgument>,
     /// Stands before the message when the request is not executed.
     failure_prefix: Option<Message>,
+    size: Size,
+    /// What a subscription has in common with others; `None` for what answers its caller alone.
+    audience: Option<Audience>,
+    /// Memory for the document, in bytes.
+    weight: u64,
     deadline: Instant,
 }
 
@@ -118,7 +125,9 @@ impl Endpoint {
             errors: graphql.errors,
             max_reply_bytes: graphql.max_reply_bytes,
             introspection: graphql.introspection,
-            executions: Arc::new(Semaphore::new(MAX_EXECUTIONS)),
+            turns: Turns::new(&config.fair_shares, graphql.max_reply_bytes),
+            lane: Lane::default(),
+            streams: Streams::new(),
         })))
     }
 
@@ -168,7 +177,7 @@ impl Endpoint {
             context.client_address,
             Charges::REFUSED,
         )?;
-        let (charges, prepared) = self.check(parameters, allowance)?;
+        let (charges, prepared) = self.check(parameters, context, allowance)?;
         self.charge(context.viewer.as_ref(), context.client_address, charges)?;
         Ok(prepared)
     }
@@ -193,9 +202,22 @@ impl Endpoint {
         }
     }
 
+    /// Counts what a heavy operation turns out to look at.
+    fn meter(&self, prepared: &Prepared, context: &RequestContext) -> Option<Meter> {
+        if !prepared.size.is_heavy {
+            return None;
+        }
+        let rates = self.0.rates.clone()?;
+        let (viewer, address) = (context.viewer, context.client_address);
+        Some(Box::new(move |reads| {
+            rates.charge_looked_at(viewer.as_ref(), address, reads)
+        }))
+    }
+
     fn check(
         &self,
         parameters: Parameters,
+        context: &RequestContext,
         allowance: &mut Allowance,
     ) -> Result<(Charges, Prepared), ApiError> {
         let Inner {
@@ -229,6 +251,16 @@ impl Endpoint {
         {
             return Err(field.error());
         }
+        let is_shared = operation.kind == OperationType::Subscription
+            && (operation.is_impersonal || context.viewer.is_none());
+        let audience = is_shared.then(|| Audience {
+            document: Arc::clone(&document) as Arc<_>,
+            operation: operation.name.clone(),
+            // Values of GraphQL always have a JSON form.
+            variables: serde_json::to_string(&bound.variables).unwrap_or_default(),
+            locale: context.locale,
+            role: context.viewer.map(|viewer| viewer.role),
+        });
         let mut request = Request::new("").variables(bound.variables);
         request.set_parsed_query(bound.document);
         if !introspection {
@@ -241,9 +273,12 @@ impl Endpoint {
             asks_for_schema: operation.asks_for_schema,
             null_arguments: bound.null_arguments,
             failure_prefix: prefix,
+            size: bound.size,
+            audience,
+            weight: document.weight.into(),
             deadline: allowance.deadline,
         };
-        Ok((operation.charges.with_cost(bound.cost), prepared))
+        Ok((operation.charges.with_cost(bound.size.cost), prepared))
     }
 
     /// Whether an operation of this kind may run here, and after those before it in the same
@@ -275,33 +310,46 @@ impl Endpoint {
     }
 
     /// Executes a query or mutation. Every error of the reply has a code and a message in the
-    /// caller's language; a panic is one too.
+    /// caller's language; a panic is one too. With the reply comes its memory.
     pub fn execute(
         &self,
         prepared: Prepared,
         context: RequestContext,
-    ) -> impl Future<Output = Response> + Send + use<> {
+    ) -> impl Future<Output = (Response, Rest)> + Send + use<> {
         let (locale, request_id) = (context.locale, context.request_id.clone());
-        let (places, deadline) = (Arc::clone(&self.0.executions), prepared.deadline);
+        let (size, deadline) = (prepared.size, prepared.deadline);
+        let prefix = prepared.failure_prefix.clone();
+        let caller = context.caller();
+        let work = Work::new(&request_id, caller, size.is_heavy);
         // Boxed once, for what it is passed through would copy it each time.
-        let run = Box::pin(self.clone().run(prepared, context));
+        let run = Box::pin(self.clone().run(prepared, context, &work));
+        let inner = Arc::clone(&self.0);
         async move {
             let execution = pin!(async {
-                // Detached executions go on; their number is limited, and further ones queue for a
-                // place.
-                let place = places.acquire_owned().await;
+                let turn = match inner.turns.take(caller, size).await {
+                    Ok(turn) => turn,
+                    Err(error) => {
+                        let error = match prefix {
+                            Some(prefix) => error.with_prefix(prefix),
+                            None => error,
+                        };
+                        return (error.into_response(locale, &request_id), Rest::NONE);
+                    }
+                };
                 // Neither a client that hangs up nor the deadline stops it between a commit and
                 // what follows from it.
-                to_end(async move {
-                    let response = run.await;
-                    drop(place);
-                    response
-                })
-                .await
+                let run = turn.cover(work, run);
+                match size.is_heavy {
+                    true => inner.lane.run(run).await,
+                    false => to_end(run).await,
+                }
             });
             match until(deadline, execution).await {
-                Some(response) => response,
-                None => ApiError::new(ErrorCode::RequestTimeout).into_response(locale, &request_id),
+                Some(outcome) => outcome,
+                None => {
+                    let error = ApiError::new(ErrorCode::RequestTimeout);
+                    (error.into_response(locale, &request_id), Rest::NONE)
+                }
             }
         }
     }
@@ -311,11 +359,15 @@ impl Endpoint {
         self,
         prepared: Prepared,
         context: RequestContext,
-    ) -> impl Future<Output = Response> + Send {
+        work: &Arc<Work>,
+    ) -> impl Future<Output = Response> + Send + use<> {
+        let work = Arc::clone(work);
         let log = Log::new(&prepared, &context);
         let locale = context.locale;
         let batches = BatchQueue::default();
-        let scope = RequestScope::new(batches.clone(), Some(prepared.deadline));
+        let meter = self.meter(&prepared, &context);
+        let max = self.0.max_reply_bytes;
+        let scope = RequestScope::new(batches.clone(), Some(prepared.deadline), max, meter);
         let prefix = prepared.failure_prefix;
         let asks_for_schema = prepared.asks_for_schema;
         let null_arguments = prepared.null_arguments;
@@ -323,7 +375,7 @@ impl Endpoint {
         async move {
             let execution = pin!(self.0.schema.executor(asks_for_schema).execute(request));
             let outcome = AssertUnwindSafe(batches.run(execution)).catch_unwind();
-            let mut response = match in_request(&log.request_id, outcome).await {
+            let mut response = match work.scope(outcome).await {
                 Ok(response) => response,
                 Err(_) => log.panicked(locale),
             };
@@ -335,35 +387,83 @@ impl Endpoint {
         }
     }
 
-    /// Executes a subscription: one response for each event. An event has no deadline of its own,
-    /// because its time is not known; the limit of statements holds for what it selects.
+    /// Executes a subscription: one response for each event. Callers with the same document share its execution where it answers
+    /// them alike. Events are counted as reads are.
+    ///
+    /// # Errors
+    /// RATE_LIMITED when the documents of the caller's subscriptions take too much.
     pub fn subscribe(
         &self,
-        prepared: Prepared,
+        mut prepared: Prepared,
         context: RequestContext,
-    ) -> BoxStream<'static, Response> {
+    ) -> Result<BoxStream<'static, Arc<Event>>, ApiError> {
+        let (caller, weight) = (context.caller(), prepared.weight);
+        let (viewer, address) = (context.viewer, context.client_address);
+        let (locale, request_id) = (context.locale, Arc::clone(&context.request_id));
+        let this = self.clone();
+        let streams = &self.0.streams;
+        let (events, charges) = match prepared.audience.take() {
+            Some(audience) => {
+                let open = || self.watch(prepared, context);
+                let events = streams.join(caller, weight, audience, open)?;
+                (events, Charges::REFUSED)
+            }
+            None => {
+                let charges =
+                    Charges::REFUSED.and(Charges::default().with_cost(prepared.size.cost));
+                let open = || self.watch(prepared, context);
+                (streams.open(caller, weight, open)?, charges)
+            }
+        };
+        let state = Some(events);
+        Ok(Box::pin(stream::unfold(state, move |state| {
+            let (this, request_id) = (this.clone(), Arc::clone(&request_id));
+            async move {
+                let mut events = state?;
+                let event = events.next().await?;
+                match this.charge(viewer.as_ref(), address, charges) {
+                    Ok(()) => Some((event, Some(events))),
+                    Err(limited) => {
+                        let response = limited.into_response(locale, &request_id);
+                        Some((Event::new(response), None))
+                    }
+                }
+            }
+        })))
+    }
+
+    /// The events of a subscription. One has no deadline of its own, because its time is not known; the limit of statements holds
+    /// for what it selects.
+    fn watch(&self, prepared: Prepared, context: RequestContext) -> BoxStream<'static, Response> {
         let this = self.clone();
         let log = Log::new(&prepared, &context);
         let locale = context.locale;
+        let caller = context.caller();
+        let work = Work::new(&context.request_id, caller, prepared.size.is_heavy);
         // The stream is dropped when the client has had enough of it; its batches must not be.
         let batches = BatchQueue::detached();
-        let scope = RequestScope::new(batches.clone(), None);
+        let meter = self.meter(&prepared, &context);
+        let max = self.0.max_reply_bytes;
+        let scope = RequestScope::new(batches.clone(), None, max, meter);
         let request = prepared.request.data(context).data(scope);
         // A subscription selects one field of the data, not of the schema.
         let events = self.0.schema.executor(false).execute_stream(request);
         let state = Some((events, batches, log, this));
-        Box::pin(stream::unfold(state, move |state| async move {
-            let (mut events, batches, log, this) = state?;
-            let next = pin!(events.next());
-            let next = batches.clone().run(next);
-            let outcome = AssertUnwindSafe(next).catch_unwind();
-            match in_request(&log.request_id, outcome).await {
-                Ok(Some(response)) => {
-                    let response = this.finish(response, locale, &log.request_id, None);
-                    Some((log.sent(response), Some((events, batches, log, this))))
+        Box::pin(stream::unfold(state, move |state| {
+            let work = Arc::clone(&work);
+            async move {
+                let (mut events, batches, log, this) = state?;
+                let next = pin!(events.next());
+                let next = batches.clone().run(next);
+                let outcome = AssertUnwindSafe(next).catch_unwind();
+                match work.scope(outcome).await {
+                    Ok(Some(response)) => {
+                        let response = this.finish(response, locale, &log.request_id, None);
+                        Some((log.sent(response), Some((events, batches, log, this))))
+                    }
+                    Ok(None) => None,
+                    Err(_) => Some((log.panicked(locale), None)),
                 }
-                Ok(None) => None,
-                Err(_) => Some((log.panicked(locale), None)),
             }
         }))
     }

@@ -70,6 +70,17 @@ impl Charges {
         }
     }
 
+    /// These and others.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            sign_ins: self.sign_ins + other.sign_ins,
+            auth: self.auth + other.auth,
+            writes: self.writes + other.writes,
+            reads: self.reads.saturating_add(other.reads),
+        }
+    }
+
     /// What every operation costs before it is looked at, so that whoever is over the limit costs
     /// nothing more.
     pub const REFUSED: Self = Self {
@@ -125,6 +136,30 @@ impl RateLimits {
         take(&self.auth_by_address, &address, charges.auth)?;
         take(&self.write_by_address, &address, charges.writes)?;
         take(&self.read_by_address, &address, charges.reads)
+    }
+
+    /// Takes so many reads for what was looked at already; as many as there are when there are not enough.
+    ///
+    /// # Errors
+    /// RATE_LIMITED when there were not enough.
+    pub fn charge_looked_at(
+        &self,
+        viewer: Option<&Viewer>,
+        address: IpAddr,
+        reads: u32,
+    ) -> Result<(), ApiError> {
+        let charges = |reads| Charges {
+            reads,
+            ..Charges::default()
+        };
+        let outcome = self.charge(viewer, address, charges(reads));
+        let mut rest = reads / 2;
+        while outcome.is_err() && rest > 0 {
+            // It is only to be taken; that there is too little was said.
+            drop(self.charge(viewer, address, charges(rest)));
+            rest /= 2;
+        }
+        outcome
     }
 
     fn forget_full(&self) {

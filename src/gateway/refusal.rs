@@ -3,6 +3,7 @@
 use async_graphql::Pos;
 
 use crate::gateway::precheck::{Excess, MAX_NAME_BYTES};
+pub use crate::graphql::error::too_complex;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::platform::config::DocumentLimits;
 use crate::platform::locale::Message;
@@ -26,14 +27,6 @@ pub fn syntax_error(place: Pos) -> ApiError {
             format!("查询语法有误：第 {line} 行第 {column} 列"),
             format!("Syntax error at line {line}, column {column}"),
         ))
-}
-
-/// QUERY_TOO_COMPLEX that says what there is too much of, in Chinese and English.
-pub fn too_complex((zh, en): (&str, &str), limit: usize) -> ApiError {
-    ApiError::new(ErrorCode::QueryTooComplex).with_message(Message::new(
-        format!("查询过于复杂：{zh}上限为 {limit}"),
-        format!("The query is too complex: at most {limit} {en}"),
-    ))
 }
 
 /// QUERY_TOO_COMPLEX for what a scan found too much of.

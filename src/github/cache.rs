@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::clients::github::{Fetched, GithubError};
 use crate::github::asker::Asker;
 use crate::platform::clock::{Clock, Timestamp};
+use crate::platform::request;
 use crate::platform::telemetry::in_same_request;
 
 /// How long "there is none" is believed, and how long one waits then to hear otherwise.
@@ -274,7 +275,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
             Some(patience) => asker.until_old(patience).min(began + patience),
             None => asker.until(),
         };
-        if tokio::time::timeout_at(until, landed).await.is_err() {
+        // A fetch is nothing that takes a place here.
+        let landed = request::waiting(tokio::time::timeout_at(until, landed));
+        if landed.await.is_err() {
             return old.ok_or(GithubError::Unavailable);
         }
         let state = slot.lock();

@@ -7,6 +7,7 @@ use async_graphql::Context;
 
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::platform::locale::Locale;
+use crate::platform::request::Caller;
 use crate::platform::viewer::Viewer;
 
 /// What is known about the request that is being answered.
@@ -26,6 +27,14 @@ pub struct RequestContext {
     pub wechat_app_id: Option<String>,
     /// The `Idempotency-Key` header, as sent: a secret between the client and us.
     pub idempotency_key: Option<String>,
+}
+
+impl RequestContext {
+    /// Who shares with others what is scarce.
+    pub fn caller(&self) -> Caller {
+        let user_id = self.viewer.map(|viewer| viewer.user_id);
+        Caller::of(user_id, self.client_address)
+    }
 }
 
 /// The request.

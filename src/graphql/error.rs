@@ -10,7 +10,7 @@ use async_graphql::{Enum, ErrorExtensionValues, Name, Pos, Response, ServerError
 use sea_orm::DbErr;
 
 use crate::platform::config::ErrorLimits;
-use crate::platform::db::{is_timeout, without_values};
+use crate::platform::db::{is_timeout, is_unavailable, without_values};
 use crate::platform::fault::{Fault, Faults, Rule};
 use crate::platform::locale::{Locale, Message};
 
@@ -112,7 +112,13 @@ error_codes! {
     RequestTimeout = "REQUEST_TIMEOUT", "请求超时", "The request took too long", true;
     /// A fault of the server. `extensions.requestId` finds it in the log.
     InternalServerError = "INTERNAL_SERVER_ERROR", "服务器内部错误", "Internal server error", true;
+    /// The server or its database is overloaded or cannot be reached; `extensions.retryAfterSeconds` says when to try again. Nothing
+    /// was stored, unless a retry with the same client-made id answers that it was.
+    ServiceUnavailable = "SERVICE_UNAVAILABLE", "服务暂时不可用，请稍后再试", "The service is not available now, please try again later", true;
 }
+
+/// When to try again after there was no room, in seconds.
+const RETRY_AFTER: u64 = 3;
 
 /// An error on its way to the client.
 #[derive(Debug, Clone)]
@@ -148,6 +154,11 @@ impl ApiError {
         let mut error = Self::new(ErrorCode::InternalServerError);
         error.0.cause = Some(Arc::new(cause));
         error
+    }
+
+    /// There is no room for the request now.
+    pub fn unavailable() -> Self {
+        Self::new(ErrorCode::ServiceUnavailable).with_retry_after(Some(RETRY_AFTER))
     }
 
     /// The code.
@@ -254,6 +265,13 @@ impl From<DbErr> for ApiError {
     fn from(error: DbErr) -> Self {
         match is_timeout(&error) {
             true => Self::new(ErrorCode::RequestTimeout),
+            false if is_unavailable(&error) => {
+                tracing::warn!(
+                    cause = without_values(&error),
+                    "The database is not available"
+                );
+                Self::unavailable()
+            }
             false => Self::internal(without_values(&error)),
         }
     }
@@ -279,6 +297,14 @@ impl From<ApiError> for ServerError {
         plain.source = Some(Arc::new(error));
         plain
     }
+}
+
+/// QUERY_TOO_COMPLEX that says what there is too much of, in Chinese and English.
+pub fn too_complex((zh, en): (&str, &str), limit: usize) -> ApiError {
+    ApiError::new(ErrorCode::QueryTooComplex).with_message(Message::new(
+        format!("查询过于复杂：{zh}上限为 {limit}"),
+        format!("The query is too complex: at most {limit} {en}"),
+    ))
 }
 
 /// Gives every error of `response` its code and its message in the caller's language, and logs the ones that are ours.

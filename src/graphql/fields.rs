@@ -28,6 +28,13 @@ pub struct FieldFacts {
     pub entries: Option<u32>,
     /// What it costs besides what it returns, in objects: statements, questions to other servers.
     pub extra: u32,
+    /// Arguments, or fields of them by their path, for which many rows are looked at, and what each
+    /// costs, in objects.
+    pub narrowed_by: &'static [(&'static [&'static str], u32)],
+    /// Longest text of a leaf, in bytes, when it is long.
+    pub text: u32,
+    /// Whether it answers people with the same role differently.
+    pub is_personal: bool,
     /// How it counts.
     pub class: Class,
     /// Whether it answers callers who have not signed in; of root fields.
@@ -43,6 +50,9 @@ pub const fn field(parent: &'static str, name: &'static str) -> FieldFacts {
         name,
         entries: None,
         extra: 0,
+        narrowed_by: &[],
+        text: 0,
+        is_personal: false,
         class: Class::Plain,
         is_public: false,
         failure_prefix: None,
@@ -61,6 +71,30 @@ impl FieldFacts {
     #[must_use]
     pub const fn costs(mut self, objects: u32) -> Self {
         self.extra = objects;
+        self
+    }
+
+    /// What it costs more with arguments for which many rows are looked at, in objects.
+    #[must_use]
+    pub const fn narrowed_by(
+        mut self,
+        arguments: &'static [(&'static [&'static str], u32)],
+    ) -> Self {
+        self.narrowed_by = arguments;
+        self
+    }
+
+    /// It is a long text, of so many bytes at the most.
+    #[must_use]
+    pub const fn text(mut self, bytes: u32) -> Self {
+        self.text = bytes;
+        self
+    }
+
+    /// It answers people with the same role differently.
+    #[must_use]
+    pub const fn personal(mut self) -> Self {
+        self.is_personal = true;
         self
     }
 

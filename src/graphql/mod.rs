@@ -8,6 +8,7 @@ pub mod loader;
 pub mod pagination;
 pub mod scalars;
 pub mod scope;
+pub mod texts;
 
 use async_graphql::{InputType, MaybeUndefined};
 

@@ -36,10 +36,16 @@ impl<L: RequestLoader> PerRequest for DataLoader<L> {
     }
 }
 
+/// Counts so many reads more, when it turns out how much a request looks at.
+pub type Meter = Box<dyn Fn(u32) -> Result<(), ApiError> + Send + Sync>;
+
 /// One request.
-#[derive(Debug)]
 pub struct RequestScope {
     batches: BatchQueue,
+    /// How large its answer may be.
+    pub max_reply_bytes: usize,
+    /// `None` when reads are not limited.
+    meter: Option<Meter>,
     /// When it has to be answered; a subscription has no such time.
     pub deadline: Option<Instant>,
     made: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
@@ -47,9 +53,16 @@ pub struct RequestScope {
 
 impl RequestScope {
     /// A request whose batches `batches` runs.
-    pub fn new(batches: BatchQueue, deadline: Option<Instant>) -> Self {
+    pub fn new(
+        batches: BatchQueue,
+        deadline: Option<Instant>,
+        max_reply_bytes: usize,
+        meter: Option<Meter>,
+    ) -> Self {
         Self {
             batches,
+            max_reply_bytes,
+            meter,
             deadline,
             made: Mutex::default(),
         }
@@ -65,6 +78,18 @@ impl RequestScope {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.entry(TypeId::of::<T>())
             .or_insert_with(|| Arc::new(value));
+    }
+}
+
+/// Counts so many reads more for the request.
+///
+/// # Errors
+/// RATE_LIMITED.
+pub fn charge(ctx: &Context<'_>, reads: u32) -> Result<(), ApiError> {
+    let scope: Option<&RequestScope> = ctx.data_opt();
+    match scope.and_then(|scope| scope.meter.as_ref()) {
+        Some(meter) => meter(reads),
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io::Read;
 use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::gateway::refusal::malformed;
 use crate::graphql::error::{ApiError, ErrorCode};
+use crate::http::arriving::{Arriving, NoRoom};
 use crate::http::reply::Refusal;
 use crate::platform::locale::Message;
 use crate::platform::task::until;
@@ -26,12 +28,13 @@ pub(crate) async fn read_json<B>(
     body: B,
     max: usize,
     timeout: Duration,
+    room: impl FnOnce() -> Arriving,
 ) -> Result<Bytes, Refusal>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
     // The body is read before anything is said of its type, so that the connection can serve the next request.
-    let body = receive(headers, body, max, timeout)
+    let body = receive(headers, body, max, timeout, room)
         .await
         .map_err(Refusal::closing)?;
     check_type(headers)?;
@@ -67,6 +70,7 @@ async fn receive<B>(
     body: B,
     max: usize,
     timeout: Duration,
+    room: impl FnOnce() -> Arriving,
 ) -> Result<Bytes, Refusal>
 where
     B: HttpBody<Data = Bytes> + Unpin,
@@ -77,7 +81,12 @@ where
     if length.is_some_and(|length| length > max as u64) {
         return Err(too_large(max));
     }
-    match until(Instant::now() + timeout, pin!(collect(body, max))).await {
+    match until(
+        Instant::now() + timeout,
+        pin!(collect(body, length, max, room)),
+    )
+    .await
+    {
         Some(body) => body,
         None => Err(Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -89,38 +98,68 @@ where
     }
 }
 
-/// The whole body. Most come in one piece, which is not copied.
-async fn collect<B>(mut body: B, max: usize) -> Result<Bytes, Refusal>
+/// The whole body. Most come in one piece, which is not copied; the pieces of others are counted until the last has come.
+async fn collect<B>(
+    mut body: B,
+    length: Option<u64>,
+    max: usize,
+    room: impl FnOnce() -> Arriving,
+) -> Result<Bytes, Refusal>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
-    let mut first = Bytes::new();
-    let mut all = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let Ok(frame) = frame else {
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                malformed("请求体不完整", "the request body is incomplete"),
-            ));
+    let mut all: Vec<u8> = Vec::new();
+    let mut arriving: Option<Arriving> = None;
+    let mut room = Some(room);
+    loop {
+        let frame = poll_fn(|cx| {
+            if let Some(arriving) = &arriving
+                && arriving.poll_cut(cx).is_ready()
+            {
+                return Poll::Ready(Err(NoRoom));
+            }
+            Pin::new(&mut body).poll_frame(cx).map(Ok)
+        });
+        let frame = match frame.await {
+            Err(NoRoom) => return Err(no_room()),
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => {
+                return Err(Refusal::new(
+                    StatusCode::BAD_REQUEST,
+                    malformed("请求体不完整", "the request body is incomplete"),
+                ));
+            }
+            Ok(None) => return Ok(all.into()),
         };
         // Trailers say nothing to us.
         let Ok(piece) = frame.into_data() else {
             continue;
         };
-        if first.len() + all.len() + piece.len() > max {
+        if all.len() + piece.len() > max {
             return Err(too_large(max));
         }
-        if first.is_empty() && all.is_empty() {
-            first = piece;
-        } else {
-            all.extend_from_slice(&std::mem::take(&mut first));
-            all.extend_from_slice(&piece);
+        if all.is_empty() && body.is_end_stream() {
+            return Ok(piece);
+        }
+        if let Some(room) = room.take() {
+            arriving = Some(room());
+        }
+        let before = all.capacity();
+        if before == 0 {
+            // It is no more than `max`.
+            all.reserve_exact(length.map_or(0, |length| length as usize));
+        }
+        all.extend_from_slice(&piece);
+        if let Some(arriving) = &mut arriving
+            && arriving.grow(all.capacity() - before).is_err()
+        {
+            return Err(no_room());
         }
     }
-    Ok(match all.is_empty() {
-        true => first,
-        false => all.into(),
-    })
+}
+
+fn no_room() -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ApiError::unavailable())
 }
 
 fn too_large(max: usize) -> Refusal {

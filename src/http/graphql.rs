@@ -15,6 +15,7 @@ use futures_util::future::Either;
 use crate::gateway::endpoint::Transport;
 use crate::gateway::parameters::{Operations, Parameters};
 use crate::gateway::refusal::{malformed, too_complex};
+use crate::gateway::turns::Rest;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::ApiError;
 use crate::http::authorization::{authorization, unauthorized};
@@ -53,7 +54,9 @@ where
     let (Parts { headers, .. }, body) = request.into_parts();
     let (limits, http) = (&state.config.graphql, &state.config.http);
     async move {
-        let body = read_json(&headers, body, limits.max_body_bytes, http.body_timeout).await;
+        let (max, timeout) = (limits.max_body_bytes, http.body_timeout);
+        let room = || state.arrivals.begin(address);
+        let body = read_json(&headers, body, max, timeout, room).await;
         let operations = body.and_then(|body| {
             Operations::from_json(&body, &limits.limits, limits.max_batch)
                 .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error))
@@ -65,38 +68,43 @@ where
             }
         };
         // Boxed, so that a request whose body is still on its way holds no room for what comes after.
-        Box::pin(async move {
-            let reply = run(state, &headers, request_id, address, operations).await;
-            state.pending.hold(reply, &headers, request_id).await
-        })
-        .await
+        Box::pin(run(state, headers, request_id, address, operations)).await
     }
 }
 
 async fn run(
     state: &AppState,
-    headers: &HeaderMap,
+    headers: HeaderMap,
     request_id: &Arc<str>,
     address: IpAddr,
     operations: Operations,
 ) -> Response {
+    let headers = &headers;
     let context = match signed_in(state, headers, request_id, address).await {
         Ok(context) => context,
         Err(response) => return *response,
     };
     let media_type = MediaType::negotiate(headers);
-    match operations {
+    let caller = context.caller();
+    let (reply, rest) = match operations {
         Operations::Single(parameters) if parameters.is_empty() => {
             let missing = malformed("缺少 query 参数", "the parameter query is missing");
-            Refusal::new(StatusCode::BAD_REQUEST, missing).into_response(headers, request_id)
+            return Refusal::new(StatusCode::BAD_REQUEST, missing)
+                .into_response(headers, request_id);
         }
         Operations::Single(parameters) => {
-            let response = run_single(state, parameters, context).await;
-            reply::graphql(&response, media_type)
+            let (response, rest) = run_single(state, parameters, context).await;
+            (reply::graphql(&response, media_type), rest)
         }
         // Boxed, so that a single operation makes no room for it.
-        Operations::Batch(batch) => Box::pin(run_batch(state, batch, &context, media_type)).await,
-    }
+        Operations::Batch(batch) => {
+            let reply = Box::pin(run_batch(state, batch, &context, media_type)).await;
+            (reply, Rest::NONE)
+        }
+    };
+    let held = state.pending.hold(caller, reply, headers, request_id).await;
+    drop(rest);
+    held
 }
 
 /// No `async fn`: what comes before the execution stays out of the future.
@@ -104,11 +112,11 @@ fn run_single(
     state: &AppState,
     parameters: Parameters,
     context: RequestContext,
-) -> impl Future<Output = GraphqlResponse> + Send + use<> {
+) -> impl Future<Output = (GraphqlResponse, Rest)> + Send + use<> {
     let mut allowance = state.endpoint.allowance(Transport::Http);
     match state.endpoint.prepare(parameters, &context, &mut allowance) {
         Ok(prepared) => Either::Left(state.endpoint.execute(prepared, context)),
-        Err(error) => Either::Right(ready(refused(error, &context))),
+        Err(error) => Either::Right(ready((refused(error, &context), Rest::NONE))),
     }
 }
 
@@ -130,9 +138,9 @@ async fn run_batch(
             Ok(()) => state.endpoint.prepare(parameters, context, &mut allowance),
             Err(error) => Err(error),
         };
-        let mut response = match prepared {
+        let (mut response, _rest) = match prepared {
             Ok(prepared) => state.endpoint.execute(prepared, context.clone()).await,
-            Err(error) => refused(error, context),
+            Err(error) => (refused(error, context), Rest::NONE),
         };
         let mut body = reply::to_json(&response);
         if body.as_ref().is_none_or(|body| body.get().len() > left) {
@@ -168,8 +176,7 @@ pub(crate) async fn get(
     request: Request,
 ) -> Response {
     let (Parts { headers, uri, .. }, _) = request.into_parts();
-    let reply = answer(&state, &headers, &request_id, address, uri.query()).await;
-    state.pending.hold(reply, &headers, &request_id).await
+    answer(&state, &headers, &request_id, address, uri.query()).await
 }
 
 async fn answer(
@@ -210,8 +217,13 @@ async fn answer(
     let mut allowance = state.endpoint.allowance(Transport::Http);
     match state.endpoint.prepare(parameters, &context, &mut allowance) {
         Ok(prepared) if prepared.is_query() => {
-            let response = state.endpoint.execute(prepared, context).await;
-            reply::graphql(&response, media_type)
+            let caller = context.caller();
+            let (response, rest) = state.endpoint.execute(prepared, context).await;
+            let reply = reply::graphql(&response, media_type);
+            drop(response);
+            let held = state.pending.hold(caller, reply, headers, request_id).await;
+            drop(rest);
+            held
         }
         Ok(_) => refuse_method(headers, request_id),
         Err(error) => reply::graphql(&refused(error, &context), media_type),

@@ -1,6 +1,7 @@
 //! HTTP and WebSocket: what belongs to the transport. Both hand their requests to
 //! `gateway::endpoint::Endpoint`.
 
+pub mod arriving;
 mod asset;
 mod authorization;
 mod body;

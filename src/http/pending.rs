@@ -1,88 +1,132 @@
-//! Large replies that clients have not taken yet: they share an amount of memory, and each has only so much time.
+//! Replies that clients have not taken yet: they share an amount of memory, of which each caller has a part, and each has only
+//! so much time.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use futures_util::stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::error::ApiError;
 use crate::http::reply::Refusal;
 use crate::platform::config::HttpConfig;
-use crate::platform::locale::Message;
+use crate::platform::request::Caller;
+use crate::platform::shares::{Claim, Share, Shares};
 
-/// Replies up to this size are sent as they are: there are few of them in 10,000 connections.
-const SMALL: usize = 64 << 10;
+/// Replies up to this size are sent as they are: 10,000 connections hold 40 MB of them.
+const SMALL: usize = 4 << 10;
 /// How much of a large reply is handed to the connection at once.
 const CHUNK: usize = 64 << 10;
-/// How long a reply may wait for others to be taken.
+/// How long a reply may wait for others to be taken, and how many may.
 const PATIENCE: Duration = Duration::from_secs(2);
+const QUEUE: usize = 1024;
 /// Time for a whole reply, in times of that without any progress.
 const TIMES: u32 = 6;
 
-/// The memory that large replies share.
+/// The memory that replies share.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    room: Arc<Semaphore>,
+    room: Shares<1>,
+    /// For those that wait for others to be taken.
+    waiting: Shares<1>,
+    per_caller: u64,
     time: Duration,
+}
+
+/// Room for one reply, until the last of those who have it drops it.
+#[derive(Debug, Clone)]
+pub(crate) struct Room(Arc<Share<1>>);
+
+/// What a connection keeps of the reply that it is sending: hyper takes the body long before the client does.
+#[derive(Debug, Default)]
+pub(crate) struct Unsent(Mutex<Option<Room>>);
+
+impl Unsent {
+    /// Keeps the room of a reply until it is sent.
+    pub(crate) fn keep(&self, room: Option<Room>) {
+        if room.is_some() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = room;
+        }
+    }
+
+    /// Everything that was handed over so far has been sent. A body that goes on keeps its room.
+    pub(crate) fn sent(&self) {
+        let mut room = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if room
+            .as_ref()
+            .is_some_and(|Room(share)| Arc::strong_count(share) == 1)
+        {
+            *room = None;
+        }
+    }
 }
 
 impl Pending {
     /// All of it free.
     pub fn new(config: &HttpConfig) -> Self {
         Self {
-            room: Arc::new(Semaphore::new(config.max_pending_bytes as usize)),
+            room: Shares::new([config.max_pending_bytes], [0], QUEUE),
+            waiting: Shares::new([config.max_pending_bytes], [0], 0),
+            per_caller: config.pending_bytes_per_caller,
             time: config.write_timeout * TIMES,
         }
     }
 
-    /// Room for a reply of `size` bytes, until what is returned is dropped; a small one needs none.
+    /// Room for a reply of `size` bytes, until what is returned is dropped.
     ///
     /// # Errors
-    /// RATE_LIMITED when other clients are too slow to take theirs.
-    pub(crate) async fn reserve(
-        &self,
-        size: usize,
-    ) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
-        if size <= SMALL {
-            return Ok(None);
-        }
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).acquire_many_owned(size);
-        match tokio::time::timeout(PATIENCE, room).await {
-            Ok(Ok(room)) => Ok(Some(room)),
-            _ => Err(ApiError::new(ErrorCode::RateLimited)
-                .with_retry_after(Some(5))
-                .with_message(Message::new(
-                    "服务器繁忙，请稍后再试",
-                    "The server is busy, please try again later",
-                ))),
+    /// SERVICE_UNAVAILABLE when the caller, or others, are too slow to take theirs.
+    pub(crate) async fn reserve(&self, caller: Caller, size: usize) -> Result<Room, ApiError> {
+        let claim = Claim {
+            need: [size as u64],
+            share: [self.per_caller],
+        };
+        let room = match self.room.try_take(caller, claim) {
+            Some(room) => Some(room),
+            None => {
+                let waiting = self.waiting.try_take(caller, claim);
+                let _waiting = waiting.ok_or_else(ApiError::unavailable)?;
+                let room = self.room.take(caller, claim);
+                let room = tokio::time::timeout(PATIENCE, room).await;
+                room.ok().and_then(Result::ok)
+            }
+        };
+        match room {
+            Some(room) => Ok(Room(Arc::new(room))),
+            None => Err(ApiError::unavailable()),
         }
     }
 }
 
 impl Pending {
-    /// The reply as it is sent: a large one in pieces, in the room that it needs.
+    /// The reply as it is sent: in the room that it needs, a large one in pieces.
     pub(crate) async fn hold(
         &self,
+        caller: Caller,
         reply: Response,
         headers: &HeaderMap,
         request_id: &str,
     ) -> Response {
-        let size = reply.body().size_hint().exact().unwrap_or_default();
-        let room = match self.reserve(size as usize).await {
-            Ok(None) => return reply,
+        let size = reply.body().size_hint().exact().unwrap_or_default() as usize;
+        if size <= SMALL {
+            return reply;
+        }
+        let room = match self.reserve(caller, size).await {
             Ok(room) => room,
             Err(error) => {
                 return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)
                     .into_response(headers, request_id);
             }
         };
+        let mut reply = reply;
+        reply.extensions_mut().insert(room.clone());
+        if size <= CHUNK {
+            return reply;
+        }
         let (mut parts, body) = reply.into_parts();
         // It is in memory already; nothing can fail.
         let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -94,7 +138,7 @@ impl Pending {
     }
 }
 
-fn in_pieces(bytes: Bytes, room: Option<OwnedSemaphorePermit>, deadline: Instant) -> Body {
+fn in_pieces(bytes: Bytes, room: Room, deadline: Instant) -> Body {
     let pieces = stream::unfold((bytes, room), move |(mut rest, room)| async move {
         if rest.is_empty() {
             return None;

@@ -91,7 +91,10 @@ pub(crate) fn graphql(response: &GraphqlResponse, media_type: MediaType) -> Resp
             .iter()
             .any(|error| code_of(error) == code.as_str())
     };
-    let status = if !is_request_error(response) {
+    let status = if response.data == Value::Null && has(ErrorCode::ServiceUnavailable) {
+        // Also when a field that must not be null had no room: there is nothing to show.
+        StatusCode::SERVICE_UNAVAILABLE
+    } else if !is_request_error(response) {
         StatusCode::OK
     } else if has(ErrorCode::RateLimited) {
         StatusCode::TOO_MANY_REQUESTS
@@ -121,7 +124,10 @@ pub(crate) fn batch(
 pub(crate) fn retry_after(response: &GraphqlResponse) -> Option<u64> {
     let errors = response.errors.iter();
     errors
-        .filter(|error| code_of(error) == ErrorCode::RateLimited.as_str())
+        .filter(|error| {
+            let codes = [ErrorCode::RateLimited, ErrorCode::ServiceUnavailable];
+            codes.iter().any(|code| code_of(error) == code.as_str())
+        })
         .filter_map(
             |error| match error.extensions.as_ref()?.get("retryAfterSeconds") {
                 Some(Value::Number(seconds)) => seconds.as_u64(),
@@ -141,7 +147,9 @@ pub(crate) fn status_of(error: &ApiError) -> StatusCode {
         ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::RequestTimeout => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::RequestTimeout | ErrorCode::ServiceUnavailable => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

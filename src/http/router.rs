@@ -117,8 +117,9 @@ async fn jwks(State(state): State<AppState>) -> Response {
 
 /// Whether requests can be served: the database answers.
 async fn readyz(State(state): State<AppState>) -> Response {
-    let reader = state.db.read().clone();
-    match to_end(async move { ping(&reader).await }).await {
+    // Not one of those that requests wait for.
+    let connection = state.db.background().clone();
+    match to_end(async move { ping(&connection).await }).await {
         Ok(()) if state.db.is_writable() => "ok\n".into_response(),
         Ok(()) => {
             tracing::error!("The database writer has stopped");

@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep};
 
 use crate::http::entry::Entry;
+use crate::http::pending::Unsent;
 use crate::platform::address::site_of;
 use crate::platform::config::HttpConfig;
 use crate::platform::tally::{Counted, Tally};
@@ -93,7 +94,8 @@ pub async fn serve(
             requests.begun.fetch_add(1, Ordering::Relaxed);
             let requests = Arc::clone(&requests);
             let answer = entry.clone().answer(request, peer);
-            answer.map(move |response| {
+            answer.map(move |mut response| {
+                requests.unsent.keep(response.extensions_mut().remove());
                 // What is a socket from now on has no more heads.
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     requests.answered.fetch_add(1, Ordering::Relaxed);
@@ -134,6 +136,7 @@ pub async fn serve(
 struct Requests {
     begun: AtomicUsize,
     answered: AtomicUsize,
+    unsent: Unsent,
 }
 
 /// Ends a connection whose client is too slow to send the head of a request, the first or the next.
@@ -162,7 +165,9 @@ impl HeadTimer {
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            let Requests { begun, answered } = &*self.requests;
+            let Requests {
+                begun, answered, ..
+            } = &*self.requests;
             let is_idle = begun.load(Ordering::Relaxed) == answered.load(Ordering::Relaxed);
             let due = match is_idle {
                 true => self.since + self.timeout,
@@ -258,7 +263,10 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_flush(cx)
+        ready!(self.stream()?.poll_flush(cx))?;
+        // The connection asks for it once it has written all that it has.
+        self.head.requests.unsent.sent();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::gateway::endpoint::Endpoint;
+use crate::http::arriving::Arrivals;
 use crate::http::pending::Pending;
 use crate::http::websocket::sockets::Sockets;
 use crate::identity::IdentityService;
@@ -46,7 +47,9 @@ pub struct Shared {
     pub workbooks: Arc<Semaphore>,
     /// The open sockets.
     pub sockets: Sockets,
-    /// Memory for large replies.
+    /// Memory for bodies and messages of which a part has come.
+    pub arrivals: Arrivals,
+    /// Memory for replies that are being sent.
     pub pending: Pending,
     /// The settings.
     pub config: Arc<Config>,

@@ -1,7 +1,7 @@
 //! The two languages that people are answered in.
 
 /// A language for messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Locale {
     /// Simplified Chinese, the default.
     #[default]

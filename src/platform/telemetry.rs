@@ -3,7 +3,6 @@
 use std::fmt::{self, Debug, Write};
 use std::future::Future;
 use std::io::{self, BufWriter, IsTerminal};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -24,17 +23,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::platform::config::{LogConfig, LogFormat};
-
-tokio::task_local! {
-    /// The id of the request that the task works for. Every line says it; a span for each request
-    /// would cost it more than its line.
-    static REQUEST_ID: Arc<str>;
-}
-
-/// `work` for the request of this id.
-pub fn in_request<F: Future>(id: &Arc<str>, work: F) -> impl Future<Output = F::Output> {
-    REQUEST_ID.scope(Arc::clone(id), work)
-}
+use crate::platform::request;
 
 /// `work` for the request that this task works for, if there is one, in whatever task.
 pub fn in_same_request<F: Future>(work: F) -> impl Future<Output = F::Output> {
@@ -43,9 +32,9 @@ pub fn in_same_request<F: Future>(work: F) -> impl Future<Output = F::Output> {
         true => Either::Left(work),
         false => Either::Right(work.instrument(span)),
     };
-    match REQUEST_ID.try_with(Arc::clone) {
-        Ok(id) => Either::Left(REQUEST_ID.scope(id, work)),
-        Err(_) => Either::Right(work),
+    match request::current() {
+        Some(request) => Either::Left(request.scope(work)),
+        None => Either::Right(work),
     }
 }
 
@@ -183,8 +172,10 @@ where
         fields.result?;
         if !fields.has_request_id {
             // Outside of a request there is none.
-            let id = REQUEST_ID.try_with(Arc::clone);
-            id.map_or(Ok(()), |id| write!(writer, ",\"request.id\":\"{id}\""))?;
+            let request = request::current();
+            request.map_or(Ok(()), |request| {
+                write!(writer, ",\"request.id\":\"{}\"", request.id())
+            })?;
         }
         write_name(&mut writer, "target")?;
         writer.write_char('"')?;
@@ -276,12 +267,13 @@ impl Visit for Fields<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use futures_util::FutureExt;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::platform::request::{Caller, Work};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -308,9 +300,10 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("alone");
             let id = Arc::from("r1");
-            let within = in_request(&id, async { tracing::info!("within") });
+            let request = Work::new(&id, Caller::Server, false);
+            let within = request.scope(async { tracing::info!("within") });
             within.now_or_never().expect("it waits for nothing");
-            let named = in_request(&id, async { tracing::info!(request.id = "r2", "named") });
+            let named = request.scope(async { tracing::info!(request.id = "r2", "named") });
             named.now_or_never().expect("it waits for nothing");
             let span =
                 tracing::info_span!("graphql", request.id = "a\"b", operation.r#type = "query");

@@ -67,7 +67,7 @@ async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, ApiError> {
             (Some("rubrics"), _) => scores
                 .find_rubric_by_id(viewer, id)
                 .await?
-                .map(|row| Node::Rubric(Rubric(row))),
+                .map(|row| Node::Rubric(row.into())),
             (Some("users"), Some(viewer)) if viewer.user_id == id || viewer.is_admin() => {
                 User::load(ctx, id).await?.map(Node::User)
             }

@@ -49,15 +49,15 @@ pub(crate) struct CriteriaOf(pub(crate) Uuid);
 pub(crate) struct GradesOf(pub(crate) Uuid);
 
 impl Loader<RubricById> for ScoreLoader {
-    type Value = rubric::Model;
+    type Value = Arc<rubric::Model>;
     type Error = DbErr;
 
-    async fn load(&self, keys: &[RubricById]) -> Result<HashMap<RubricById, rubric::Model>, DbErr> {
+    async fn load(&self, keys: &[RubricById]) -> Result<HashMap<RubricById, Self::Value>, DbErr> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let rows = repository::list_rubrics(self.db.read(), padded(&ids)).await?;
         Ok(rows
             .into_iter()
-            .map(|row| (RubricById(row.id), row))
+            .map(|row| (RubricById(row.id), Arc::new(row)))
             .collect())
     }
 }
@@ -125,7 +125,7 @@ pub(crate) struct CountsOf {
 pub(crate) struct Counts {
     pub(crate) totals: Histogram,
     /// By criterion.
-    pub(crate) grades: HashMap<Uuid, Histogram>,
+    pub(crate) grades: Arc<HashMap<Uuid, Histogram>>,
 }
 
 impl Loader<CountsOf> for ScoreLoader {
@@ -167,10 +167,11 @@ pub(crate) async fn load_counts(
         .into_iter()
         .map(|(criterion, counts)| (criterion, Histogram::new(counts)))
         .collect();
+    let grades = Arc::new(grades);
     let of_rubric = |rubric: &Uuid| {
         let counts = Counts {
             totals: Histogram::new(totals.remove(rubric).unwrap_or_default()),
-            grades: grades.clone(),
+            grades: Arc::clone(&grades),
         };
         (*rubric, Arc::new(counts))
     };

@@ -9,6 +9,7 @@ mod event;
 mod export;
 pub mod graphql;
 mod loader;
+mod looked_at;
 mod repository;
 mod rubric;
 mod service;

@@ -23,6 +23,7 @@ use crate::platform::viewer::Viewer;
 use crate::scores::error::ScoreError;
 use crate::scores::event::{ScoreEvents, Submitted};
 use crate::scores::loader::{Counts, load_counts};
+use crate::scores::looked_at::LookedAt;
 use crate::scores::repository::{self, ScoreFilter, SummaryFilter};
 use crate::scores::rubric::{GradeDraft, check_account_number, check_grades, is_open, total};
 use crate::scores::submission::{Submission, store};
@@ -48,6 +49,7 @@ pub struct ScoreService {
     pub(super) db: Arc<Database>,
     pub(super) clock: Arc<dyn Clock>,
     events: ScoreEvents,
+    looked_at: LookedAt,
     /// Results as they were after a submission, made once for all who watch.
     results: moka::future::Cache<(Uuid, u64), Arc<Results>>,
 }
@@ -67,11 +69,17 @@ impl ScoreService {
             db,
             clock,
             events: ScoreEvents::default(),
+            looked_at: LookedAt::new(),
             results: moka::future::Cache::builder()
                 .max_capacity(1000)
                 .time_to_live(Duration::from_secs(5))
                 .build(),
         }
+    }
+
+    /// How many scores filtered results look at.
+    pub(crate) fn looked_at(&self) -> &LookedAt {
+        &self.looked_at
     }
 
     /// The submissions of a rubric from now on, as far as they are made in this process.
@@ -265,10 +273,10 @@ impl ScoreService {
         viewer: Option<&Viewer>,
         state: Option<RubricState>,
         page: &Page<TimeCursor>,
-    ) -> Result<Slice<rubric::Model>, ScoreError> {
+    ) -> Result<Slice<Arc<rubric::Model>>, ScoreError> {
         let db = self.db.read();
         let rows = repository::page_rubrics(db, shows_drafts(viewer), state, page).await?;
-        Ok(page.slice(rows))
+        Ok(page.slice(rows.into_iter().map(Arc::new).collect()))
     }
 
     /// How many rubrics there are.

@@ -46,7 +46,7 @@ impl TaskService {
                 let is_changed = |task: &&task::Model| changed.contains(&task.id);
                 let changed = tasks.iter().filter(is_changed);
                 changed
-                    .map(|task| TaskEvent::of(ChangeKind::Updated, task))
+                    .map(|task| TaskEvent::of(ChangeKind::Updated, task.clone()))
                     .collect()
             },
         );

@@ -37,11 +37,11 @@ pub struct TaskEvent {
 
 impl TaskEvent {
     /// A task that is there.
-    pub(super) fn of(kind: ChangeKind, task: &task::Model) -> Self {
+    pub(super) fn of(kind: ChangeKind, task: task::Model) -> Self {
         Self {
             kind,
             task_id: task.id,
-            task: Some(Arc::new(task.clone())),
+            task: Some(Arc::new(task)),
         }
     }
 

@@ -218,7 +218,7 @@ impl TaskService {
                         Ok(row)
                     })
                 },
-                |row| vec![TaskEvent::of(ChangeKind::Created, row)],
+                |row| vec![TaskEvent::of(ChangeKind::Created, row.clone())],
             )
             .await;
         let is_taken = match &result {
@@ -261,7 +261,7 @@ impl TaskService {
                 Box::pin(async move { update_one(tx, owner, id, patch, now).await })
             },
             |(task, is_changed)| match is_changed {
-                true => vec![TaskEvent::of(ChangeKind::Updated, task)],
+                true => vec![TaskEvent::of(ChangeKind::Updated, task.clone())],
                 false => Vec::new(),
             },
         );

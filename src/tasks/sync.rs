@@ -18,7 +18,7 @@ use crate::platform::locale::Message;
 use crate::platform::viewer::Viewer;
 use crate::tasks::error::TaskError;
 use crate::tasks::event::{ChangeKind, TaskEvent};
-use crate::tasks::repository;
+use crate::tasks::repository::{self, Shown};
 use crate::tasks::service::TaskService;
 
 /// How long a token is good.
@@ -72,6 +72,7 @@ impl TaskService {
         viewer: &Viewer,
         token: Option<&str>,
         limit: u64,
+        shown: Shown,
     ) -> Result<Feed, TaskError> {
         let (owner, now) = (viewer.user_id, self.clock.now());
         let token: Option<SyncToken> = match token {
@@ -86,7 +87,7 @@ impl TaskService {
         };
         // All of one moment: of what is committed later nothing may be told, and nothing be taken for told.
         let db = self.db.snapshot().await?;
-        let newest = repository::newest_change(&db, owner).await?;
+        let newest = repository::newest_change(&*db, owner).await?;
         let position = token.filter(|token| token.is_good(owner, newest, now));
         let is_full_resync = token.is_some() && position.is_none();
         let position = position.unwrap_or(SyncToken {
@@ -96,9 +97,9 @@ impl TaskService {
             place: None,
         });
         let after = position.place();
-        let tasks = repository::list_changed(&db, owner, after, newest, limit + 1).await?;
-        let tombstones = repository::list_tombstones(&db, owner, after, newest, limit + 1).await?;
-        db.commit().await?;
+        let tasks = repository::list_changed(&*db, owner, after, newest, limit + 1, shown).await?;
+        let tombstones = repository::list_tombstones(&*db, owner, after, newest, limit + 1).await?;
+        db.close().await?;
         let mut changes: Vec<(Place, TaskEvent)> = tasks
             .into_iter()
             .map(|task| changed(task, position.complete_seq))
@@ -156,7 +157,7 @@ fn changed(task: task::Model, complete_seq: i64) -> (Place, TaskEvent) {
         false => ChangeKind::Updated,
     };
     let place = (task.change_seq, task.id);
-    (place, TaskEvent::of(kind, &task))
+    (place, TaskEvent::of(kind, task))
 }
 
 fn deleted(tombstone: task_tombstone::Model) -> (Place, TaskEvent) {

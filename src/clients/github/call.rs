@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::limits::{Closed, Limits, Refusal, Resource};
 use super::{Credential, GithubClient, GithubError};
 use crate::clients::upstream::{Answer, CallError, Oversize};
+use crate::platform::request;
 
 /// The version of the API that we were written for.
 const API_VERSION: &str = "2022-11-28";
@@ -78,6 +79,14 @@ impl GithubClient {
             Resource::Pages => &self.0.web_url,
             _ => &self.0.api_url,
         };
+        if !matches!(question.credential, Credential::User(_)) {
+            let (resource, has_token) = (question.resource, self.0.token.is_some());
+            let now = self.0.clock.now();
+            // What is closed for everyone is told first.
+            limits.check(resource, now).map_err(closed)?;
+            let claimed = limits.claim(resource, has_token, request::caller(), now);
+            claimed.map_err(closed)?;
+        }
         let mut url = address(base, question.path, question.query);
         let (mut backoff, mut hops) = (BACKOFF_MS.into_iter(), 0);
         loop {

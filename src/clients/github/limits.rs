@@ -1,5 +1,6 @@
 //! What GitHub lets us ask: its headers tell how much is left, its refusals when to come back. Nothing is sent before.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta};
@@ -7,8 +8,9 @@ use reqwest::StatusCode;
 use reqwest::header::{DATE, RETRY_AFTER};
 use serde_json::Value;
 
-use crate::clients::upstream::Answer;
+use crate::clients::upstream::{Answer, PARTS};
 use crate::platform::clock::Timestamp;
+use crate::platform::request::Caller;
 
 /// The wait after a refusal that does not say how long; doubled each time.
 const WAIT: TimeDelta = TimeDelta::seconds(60);
@@ -67,6 +69,11 @@ struct Gate {
     strikes: u32,
     /// The window whose last tenth was told of.
     told_of: Option<i64>,
+    /// How much GitHub lets us ask in a window, when it has said so.
+    limit: Option<u64>,
+    /// Who has asked how much in the window, and when it ends.
+    asked: HashMap<Caller, u64>,
+    window_until: Option<Timestamp>,
 }
 
 impl Gate {
@@ -83,6 +90,26 @@ impl Gate {
         }
     }
 
+    /// Counts a question of `caller`, who has a part of the budget: others are to be answered, too.
+    fn claim(&mut self, caller: Caller, budget: Budget, now: Timestamp) -> Result<(), Closed> {
+        // One that ends later is of a clock that was put back.
+        let until = self
+            .window_until
+            .filter(|until| now < *until && *until - now <= budget.window);
+        let until = until.unwrap_or_else(|| {
+            self.asked.clear();
+            now + budget.window
+        });
+        self.window_until = Some(until);
+        let limit = self.limit.unwrap_or(budget.limit);
+        let asked = self.asked.entry(caller).or_default();
+        if *asked >= (limit / PARTS).max(1) {
+            return Err(Closed::Limited(seconds(until - now)));
+        }
+        *asked += 1;
+        Ok(())
+    }
+
     fn close(&mut self, now: Timestamp, wait: TimeDelta) {
         let until = now + wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT);
         // One that lies further ahead is of a clock that was put back.
@@ -97,6 +124,27 @@ impl Gate {
         let wait = WAIT * (1 << self.strikes.min(6));
         self.strikes = self.strikes.saturating_add(1);
         self.close(now, wait);
+    }
+}
+
+/// What GitHub lets us ask as long as it has not said so itself, and in what time.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    limit: u64,
+    window: TimeDelta,
+}
+
+impl Budget {
+    /// `None` for what has no budget that is known.
+    fn of(resource: Resource, has_token: bool) -> Option<Self> {
+        let (limit, window) = match (resource, has_token) {
+            (Resource::Core, true) => (5000, TimeDelta::hours(1)),
+            (Resource::Core, false) => (60, TimeDelta::hours(1)),
+            (Resource::Search, true) => (30, TimeDelta::minutes(1)),
+            (Resource::Search, false) => (10, TimeDelta::minutes(1)),
+            (Resource::Pages, _) => return None,
+        };
+        Some(Self { limit, window })
     }
 }
 
@@ -131,6 +179,23 @@ impl Limits {
         state.gate(resource).check(now)
     }
 
+    /// Counts a question that `caller` has asked, for a budget that callers share.
+    ///
+    /// # Errors
+    /// [`Closed`] when it is more than the caller's part.
+    pub(super) fn claim(
+        &self,
+        resource: Resource,
+        has_token: bool,
+        caller: Caller,
+        now: Timestamp,
+    ) -> Result<(), Closed> {
+        match (Budget::of(resource, has_token), caller) {
+            (None, _) | (_, Caller::Server) => Ok(()),
+            (Some(budget), caller) => self.lock().gate(resource).claim(caller, budget, now),
+        }
+    }
+
     /// Learns from an answer that is no refusal.
     pub(super) fn learn(&self, resource: Resource, answer: &Answer, now: Timestamp) {
         let resource = told_resource(answer).unwrap_or(resource);
@@ -148,6 +213,7 @@ impl Limits {
             return;
         };
         let gate = state.gate(resource);
+        gate.limit = u64::try_from(limit).ok().filter(|limit| *limit > 0);
         if left == 0 {
             let wait = until_reset(answer, now).unwrap_or(WAIT);
             tracing::warn!(?resource, limit, "The budget at GitHub is spent");

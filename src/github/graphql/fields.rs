@@ -18,6 +18,7 @@ pub const FIELDS: &[FieldFacts] = &[
     // Mostly one for the whole page.
     field("TrendingRepository", "repository").costs(50),
     field("Repository", "readme").costs(100),
+    field("Readme", "text").text(512 << 10),
     // Of a trending one it takes a question of its own.
     field("Repository", "watchers").costs(25),
     field("User", "githubEvents").costs(100),

@@ -7,25 +7,29 @@
 //! while the client is slow to read. An operation hands over one response and waits until it is sent: what a client does not
 //! read fills the buffers of the network and no memory here, until its time is over and it is cut off.
 
+mod frames;
+mod handshake;
 mod operation;
 pub mod protocol;
 pub mod sockets;
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
 use async_graphql_axum::GraphQLProtocol;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use axum::extract::{Extension, FromRequestParts, State, WebSocketUpgrade};
+use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::{StatusCode, header, request::Parts};
 use axum::response::Response;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, Sleep};
+use tungstenite::{Message, protocol::CloseFrame};
 
+use self::handshake::{Handshake, Intake, Socket};
 use self::operation::{Event, Report, Reporter, watch};
 pub use self::protocol::Protocol;
 use self::protocol::{Action, Close, Outgoing};
@@ -33,6 +37,7 @@ use self::sockets::{Full, Place};
 use crate::gateway::endpoint::Transport;
 use crate::gateway::parameters::{Object, Parameters, scan};
 use crate::gateway::refusal::malformed;
+use crate::gateway::streams;
 use crate::gateway::surrogates::lone_surrogate;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::{ApiError, ErrorCode};
@@ -47,10 +52,10 @@ use crate::platform::id::new_id;
 use crate::platform::locale::{Locale, Message as Words};
 
 const PROTOCOL: &str = "graphql-transport-ws";
-/// What is read from the network at once. The library's own 128 KiB would be taken for every idle socket.
-const READ_BUFFER: usize = 2048;
 /// Where the library stops to take in a message, in times of the largest allowed: what lies between is closed with a reason.
 const HARD_LIMIT: usize = 2;
+/// When to try again with a subscription for which there is no place, in seconds.
+const RETRY_SUBSCRIPTION: u64 = 10;
 /// How long a client may take to answer a close frame.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -59,17 +64,16 @@ pub(crate) async fn upgrade(
     State(state): State<AppState>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     ClientAddress(address): ClientAddress,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     mut parts: Parts,
 ) -> Response {
     let refuse = |status: StatusCode, error: ApiError, parts: &Parts| {
         Refusal::new(status, error).into_response(&parts.headers, &request_id)
     };
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => {
+    let handshake = match Handshake::of(&mut parts) {
+        Ok(handshake) => handshake,
+        Err(status) => {
             let error = malformed("此地址只接受 WebSocket", "this address is for WebSocket");
-            return refuse(rejection.status(), error, &parts);
+            return refuse(status, error, &parts);
         }
     };
     if let Err(error) = state.endpoint.charge_refusal(address) {
@@ -90,31 +94,28 @@ pub(crate) async fn upgrade(
             return refuse(status, error, &parts);
         }
     };
-    let limit = state.config.websocket.max_message_bytes * HARD_LIMIT;
-    let upgrade = upgrade
-        .max_message_size(limit)
-        .max_frame_size(limit)
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0);
-    let offers_ours = upgrade
-        .requested_protocols()
-        .any(|name| name.as_bytes() == PROTOCOL.as_bytes());
-    if !offers_ours {
+    let intake = Intake {
+        max_bytes: state.config.websocket.max_message_bytes * HARD_LIMIT,
+        timeout: state.config.websocket.message_timeout,
+        arrivals: state.arrivals.clone(),
+        address,
+    };
+    let offered = handshake.protocols();
+    if !offered.iter().any(|name| name == PROTOCOL) {
+        // A client hangs up in the handshake unless it is answered with a protocol that it offered, and never sees the code.
+        let response = handshake.response(offered.first().map(String::as_str));
         // A client of the older protocol is told what to do; anything else offers no GraphQL at all.
         let reason = match GraphQLProtocol::from_request_parts(&mut parts, &()).await {
             Ok(_) => "Subprotocol not acceptable: use graphql-transport-ws",
             Err(_) => "Subprotocol not acceptable",
         };
-        // A client hangs up in the handshake unless it is answered with a protocol that it offered, and never sees the code.
-        let offered = upgrade.requested_protocols().next().cloned();
-        let mut upgrade = upgrade;
-        if let Some(offered) = offered {
-            upgrade.set_selected_protocol(offered);
-        }
-        return upgrade.on_upgrade(move |mut socket| async move {
-            close(&mut socket, Close::new(4406, reason)).await;
+        tokio::spawn(async move {
+            if let Some(mut socket) = handshake.open(intake).await {
+                close(&mut socket, Close::new(4406, reason)).await;
+            }
             drop(place);
         });
+        return response;
     }
     let client = Client {
         locale: locale(&parts.headers),
@@ -122,28 +123,31 @@ pub(crate) async fn upgrade(
         wechat_app_id: wechat_app_id(&parts.headers),
         address,
     };
-    upgrade
-        .protocols([PROTOCOL])
-        .on_upgrade(move |socket| async move {
-            let mut session = Session::new(socket, state, client, token, place);
-            let close_frame = session.run().await;
-            session.tasks.abort_all();
-            if let Some(frame) = close_frame {
-                close(&mut session.socket, frame).await;
-            }
-        })
+    let response = handshake.response(Some(PROTOCOL));
+    tokio::spawn(async move {
+        let Some(socket) = handshake.open(intake).await else {
+            return;
+        };
+        let mut session = Session::new(socket, state, client, token, place);
+        let close_frame = session.run().await;
+        session.tasks.abort_all();
+        if let Some(frame) = close_frame {
+            close(&mut session.socket, frame).await;
+        }
+    });
+    response
 }
 
 /// Ends the conversation properly: our reason, then the client's answer.
-async fn close(socket: &mut WebSocket, Close { code, reason }: Close) {
+async fn close(socket: &mut Socket, Close { code, reason }: Close) {
     let frame = CloseFrame {
-        code,
+        code: code.into(),
         reason: reason.into(),
     };
     let farewell = async {
         socket.send(Message::Close(Some(frame))).await?;
-        while let Some(Ok(_)) = socket.recv().await {}
-        Ok::<_, axum::Error>(())
+        while let Some(Ok(_)) = socket.next().await {}
+        Ok::<_, tungstenite::Error>(())
     };
     // The client may be gone already.
     drop(tokio::time::timeout(CLOSE_TIME, farewell).await);
@@ -167,7 +171,7 @@ struct Running {
 
 /// One socket.
 struct Session {
-    socket: WebSocket,
+    socket: Socket,
     state: AppState,
     client: Client,
     token: Option<String>,
@@ -189,7 +193,7 @@ struct Session {
 
 impl Session {
     fn new(
-        socket: WebSocket,
+        socket: Socket,
         state: AppState,
         client: Client,
         token: Option<String>,
@@ -222,7 +226,7 @@ impl Session {
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let step = tokio::select! {
-                message = self.socket.recv() => match message {
+                message = self.socket.next() => match message {
                     Some(Ok(message)) => self.receive(message).await,
                     Some(Err(error)) => return failure(error),
                     None => return None,
@@ -270,7 +274,9 @@ impl Session {
                 return Err(Some(Close::bad_request("Invalid message: not text")));
             }
             // The library answers pings and close frames.
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return Ok(()),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
+                return Ok(());
+            }
         };
         if text.len() > self.state.config.websocket.max_message_bytes {
             return Err(Some(Close::new(1009, "Message too big")));
@@ -407,18 +413,32 @@ impl Session {
             number,
             sender: self.sender.clone(),
             pending: self.state.pending.clone(),
+            caller: context.caller(),
             locale: self.client.locale,
         };
         let task = match is_subscription {
             true => {
-                let events = endpoint.subscribe(prepared, context);
-                self.tasks.spawn(watch(events, reporter))
+                let counted = self.place.subscribe();
+                let counted = counted.ok_or_else(|| streams::too_many(RETRY_SUBSCRIPTION));
+                let opened = counted.and_then(|counted| {
+                    let events = endpoint.subscribe(prepared, context)?;
+                    Ok(watch(events, reporter, counted))
+                });
+                match opened {
+                    Ok(watch) => self.tasks.spawn(watch),
+                    Err(error) => {
+                        self.protocol.finish(&id);
+                        return self.refuse(&id, error).await;
+                    }
+                }
             }
             false => self.tasks.spawn(async move {
-                let response = endpoint.execute(prepared, context).await;
-                if is_request_error(&response) {
-                    reporter.report(Event::Error(response.into())).await;
-                } else if reporter.report(Event::Next(response.into())).await {
+                let (response, _rest) = endpoint.execute(prepared, context).await;
+                let is_refused = is_request_error(&response);
+                let event = streams::Event::new(response);
+                if is_refused {
+                    reporter.report(Event::Error(event)).await;
+                } else if reporter.report(Event::Next(event)).await {
                     reporter.report(Event::Complete).await;
                 }
             }),
@@ -441,18 +461,19 @@ impl Session {
             // The client has stopped it meanwhile.
             return Ok(());
         };
+        let errors;
         let (kind, payload) = match &report.event {
-            Event::Next(response) => ("next", to_json(response)),
-            Event::Error(response) => (
-                "error",
-                serde_json::value::to_raw_value(&response.errors).ok(),
-            ),
+            Event::Next(event) => ("next", event.json(to_json)),
+            Event::Error(event) => {
+                errors = serde_json::value::to_raw_value(&event.response.errors).ok();
+                ("error", errors.as_deref())
+            }
             Event::Complete => ("complete", None),
         };
         let text = Outgoing {
             kind,
             id: Some(&self.running[place].id),
-            payload: payload.as_deref(),
+            payload,
         }
         .text();
         if kind != "next" {
@@ -500,14 +521,21 @@ impl Session {
     }
 }
 
-/// Why the library could not read a message, as a close frame.
-fn failure(error: axum::Error) -> Option<Close> {
+/// Why no message could be read, as a close frame.
+fn failure(error: tungstenite::Error) -> Option<Close> {
     use tungstenite::Error;
-    match error.into_inner().downcast_ref::<Error>()? {
+    use tungstenite::error::ProtocolError;
+    match error {
         Error::Capacity(_) => Some(Close::new(1009, "Message too big")),
         Error::Utf8(_) => Some(Close::new(1007, "Invalid UTF-8")),
-        Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Protocol(_) => Some(Close::new(1002, "Protocol error")),
+        Error::Io(error) if error.kind() == ErrorKind::TimedOut => {
+            Some(Close::new(1008, "Message timeout"))
+        }
+        Error::Io(error) if error.kind() == ErrorKind::OutOfMemory => {
+            Some(Close::new(1013, "Try again later"))
+        }
         _ => None,
     }
 }

@@ -1,22 +1,26 @@
 //! What an operation on a socket has to say, and how it hands that over.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use async_graphql::Response as GraphqlResponse;
 use async_graphql::futures_util::stream::BoxStream;
 use futures_util::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use crate::gateway::endpoint::weight;
-use crate::http::pending::Pending;
+use crate::gateway::streams;
+use crate::http::pending::{Pending, Room};
 use crate::http::reply::is_request_error;
 use crate::platform::id::new_id;
 use crate::platform::locale::Locale;
+use crate::platform::request::Caller;
+use crate::platform::tally::Counted;
 
 /// What an operation has to say.
-///
-/// Boxed, because the channel keeps room for some dozens of them in every idle socket.
 pub(super) enum Event {
-    Next(Box<GraphqlResponse>),
-    Error(Box<GraphqlResponse>),
+    Next(Arc<streams::Event>),
+    Error(Arc<streams::Event>),
     Complete,
 }
 
@@ -24,8 +28,8 @@ pub(super) enum Event {
 pub(super) struct Report {
     pub(super) number: u64,
     pub(super) event: Event,
-    /// For a large response, until it is sent.
-    _room: Option<OwnedSemaphorePermit>,
+    /// For a response, until it is sent.
+    _room: Option<Room>,
 }
 
 /// Hands the events of one operation over.
@@ -33,21 +37,25 @@ pub(super) struct Reporter {
     pub(super) number: u64,
     pub(super) sender: mpsc::Sender<Report>,
     pub(super) pending: Pending,
+    pub(super) caller: Caller,
     pub(super) locale: Locale,
 }
 
 impl Reporter {
     /// Waits until the event is taken; false when nobody waits for it any more.
     pub(super) async fn report(&self, event: Event) -> bool {
-        let size = match &event {
-            Event::Next(response) => weight(&response.data),
-            _ => 0,
+        let room = match &event {
+            Event::Next(next) => {
+                let size = weight(&next.response.data);
+                self.pending.reserve(self.caller, size).await.map(Some)
+            }
+            _ => Ok(None),
         };
-        let (event, room) = match self.pending.reserve(size).await {
+        let (event, room) = match room {
             Ok(room) => (event, room),
             Err(error) => {
                 let response = error.into_response(self.locale, &new_id().to_string());
-                (Event::Next(response.into()), None)
+                (Event::Next(streams::Event::new(response)), None)
             }
         };
         let report = Report {
@@ -60,15 +68,20 @@ impl Reporter {
 }
 
 /// Passes the events of a subscription on. What gives no stream at all is one `error`, the rest `next`s and a `complete`.
-pub(super) async fn watch(mut events: BoxStream<'static, GraphqlResponse>, reporter: Reporter) {
+pub(super) async fn watch(
+    mut events: BoxStream<'static, Arc<streams::Event>>,
+    reporter: Reporter,
+    _counted: Counted<IpAddr>,
+) {
     let mut is_first = true;
-    while let Some(response) = events.next().await {
-        if is_request_error(&response) || (is_first && is_refused(&response)) {
-            reporter.report(Event::Error(response.into())).await;
+    while let Some(event) = events.next().await {
+        let response = &event.response;
+        if is_request_error(response) || (is_first && is_refused(response)) {
+            reporter.report(Event::Error(event)).await;
             return;
         }
         is_first = false;
-        if !reporter.report(Event::Next(response.into())).await {
+        if !reporter.report(Event::Next(event)).await {
             return;
         }
     }

@@ -20,6 +20,7 @@ struct Inner {
     all: Tally<()>,
     by_address: Tally<IpAddr>,
     by_user: Tally<Uuid>,
+    subscriptions: Tally<IpAddr>,
     /// True once the server stops; every socket holds a receiver.
     stop: watch::Sender<bool>,
 }
@@ -30,6 +31,7 @@ pub(super) struct Place {
     sockets: Sockets,
     #[expect(dead_code, reason = "they are there to be dropped")]
     counted: (Counted<()>, Counted<IpAddr>),
+    address: IpAddr,
     user: Option<Counted<Uuid>>,
     stop: watch::Receiver<bool>,
 }
@@ -50,6 +52,7 @@ impl Sockets {
             all: Tally::new(config.max_sockets),
             by_address: Tally::new(config.max_sockets_per_address),
             by_user: Tally::new(config.max_sockets_per_user),
+            subscriptions: Tally::new(config.max_subscriptions_per_address),
             stop: watch::Sender::new(false),
         }))
     }
@@ -68,6 +71,7 @@ impl Sockets {
         Ok(Place {
             sockets: self.clone(),
             counted: (all, by_address),
+            address,
             user: None,
             stop: self.0.stop.subscribe(),
         })
@@ -81,6 +85,11 @@ impl Sockets {
 }
 
 impl Place {
+    /// Counts one more subscription, until what is returned is dropped; `None` when its address has too many.
+    pub(super) fn subscribe(&self) -> Option<Counted<IpAddr>> {
+        self.sockets.0.subscriptions.count(site_of(self.address))
+    }
+
     /// Counts the socket as one of the user's; false when the user has too many already.
     pub(super) fn sign_in(&mut self, user_id: Uuid) -> bool {
         self.user = self.sockets.0.by_user.count(user_id);

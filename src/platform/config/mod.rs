@@ -54,6 +54,8 @@ pub struct Config {
     pub websocket: WebsocketConfig,
     /// How often things may be done.
     pub rate_limit: RateLimitConfig,
+    /// How much runs at the same time, and whose.
+    pub fair_shares: FairSharesConfig,
     /// The audit trail.
     pub audit: AuditConfig,
     /// Inboxes.
@@ -291,8 +293,10 @@ pub struct HttpConfig {
     pub body_timeout: Duration,
     /// Longest time without progress in sending.
     pub write_timeout: Duration,
-    /// Bytes of large replies that clients have not taken yet.
-    pub max_pending_bytes: u32,
+    /// Bytes of replies that clients have not taken yet.
+    pub max_pending_bytes: u64,
+    /// Those of one caller.
+    pub pending_bytes_per_caller: u64,
 }
 
 /// In which header the proxies tell the client's address. What a request has is no hint: a client
@@ -446,8 +450,12 @@ pub struct WebsocketConfig {
     pub max_sockets: usize,
     /// Operations that run at the same time on a socket.
     pub max_operations: usize,
+    /// Subscriptions of one address.
+    pub max_subscriptions_per_address: usize,
     /// Largest message of a client, in bytes.
     pub max_message_bytes: usize,
+    /// Longest wait for the rest of a message.
+    pub message_timeout: Duration,
     /// Time between two pings.
     pub ping_interval: Duration,
 }
@@ -473,6 +481,25 @@ pub struct RateLimitConfig {
     pub failures_per_address: u32,
     /// Questions to GitHub that no copy answers, a minute from one address.
     pub github_per_address: u32,
+}
+
+/// Settings under `fair_shares`.
+#[derive(Debug, Clone, Copy)]
+pub struct FairSharesConfig {
+    /// Queries and mutations that run at the same time.
+    pub max_executions: u64,
+    /// Those of one user, once half of them are taken.
+    pub executions_per_user: u64,
+    /// Those of one address without sign-in.
+    pub executions_per_address: u64,
+    /// Those that may wait.
+    pub max_waiting: usize,
+    /// Bytes for rows and replies of what runs.
+    pub max_bytes: u64,
+    /// Those of one caller, once half of them are taken.
+    pub bytes_per_caller: u64,
+    /// Bytes of bodies and messages that have come in part.
+    pub max_arriving_bytes: u64,
 }
 
 /// Settings under `log`.

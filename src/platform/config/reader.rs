@@ -15,9 +15,10 @@ use crate::platform::config::cors::{parse_header_name, parse_origin};
 use crate::platform::config::listen::parse_listen;
 use crate::platform::config::settings::is_of_listed_app;
 use crate::platform::config::{
-    AuthConfig, CharacterClass, DocumentLimits, DocumentPolicy, ErrorLimits, ForwardingHeader,
-    GithubConfig, GraphqlConfig, MessageLanguage, MessageTemplate, MiniProgramState, Origins,
-    PageLimits, PasswordConfig, Purpose, RateLimitConfig, TemplateField, WechatApp, WechatConfig,
+    AuthConfig, CharacterClass, DocumentLimits, DocumentPolicy, ErrorLimits, FairSharesConfig,
+    ForwardingHeader, GithubConfig, GraphqlConfig, MessageLanguage, MessageTemplate,
+    MiniProgramState, Origins, PageLimits, PasswordConfig, Purpose, RateLimitConfig, TemplateField,
+    WechatApp, WechatConfig,
 };
 
 /// A value and where it comes from.
@@ -212,6 +213,20 @@ impl<'a> Reader<'a> {
                 count: limit(self, "graphql.max_errors") as usize,
                 bytes: self.within("graphql.max_error_bytes", 1024, 1 << 20) as usize,
             },
+        }
+    }
+
+    pub(super) fn fair_shares(&mut self) -> FairSharesConfig {
+        let mut amount =
+            |name: &str, min| self.within(&format!("fair_shares.{name}"), min, 1 << 40);
+        FairSharesConfig {
+            max_executions: amount("max_executions", 1),
+            executions_per_user: amount("executions_per_user", 1),
+            executions_per_address: amount("executions_per_address", 1),
+            max_waiting: amount("max_waiting", 0) as usize,
+            max_bytes: amount("max_bytes", 1 << 20),
+            bytes_per_caller: amount("bytes_per_caller", 1 << 20),
+            max_arriving_bytes: amount("max_arriving_bytes", 1 << 20),
         }
     }
 

@@ -247,7 +247,12 @@ impl Settings {
                 header_timeout: reader.millis("http.header_timeout_ms", 100, 600_000),
                 body_timeout: reader.millis("http.body_timeout_ms", 100, 600_000),
                 write_timeout: reader.millis("http.write_timeout_ms", 100, 600_000),
-                max_pending_bytes: reader.within("http.max_pending_bytes", 1 << 20, 1 << 31) as u32,
+                max_pending_bytes: reader.within("http.max_pending_bytes", 1 << 20, 1 << 40),
+                pending_bytes_per_caller: reader.within(
+                    "http.pending_bytes_per_caller",
+                    1 << 20,
+                    1 << 40,
+                ),
             },
             cors: CorsConfig {
                 origins: reader.origins("cors.origins"),
@@ -265,11 +270,18 @@ impl Settings {
                 ) as usize,
                 max_sockets: reader.within("websocket.max_sockets", 0, 1_000_000) as usize,
                 max_operations: reader.within("websocket.max_operations", 1, 10_000) as usize,
+                max_subscriptions_per_address: reader.within(
+                    "websocket.max_subscriptions_per_address",
+                    1,
+                    1_000_000,
+                ) as usize,
                 max_message_bytes: reader.within("websocket.max_message_bytes", 1024, 16 << 20)
                     as usize,
+                message_timeout: reader.millis("websocket.message_timeout_ms", 100, 600_000),
                 ping_interval: reader.millis("websocket.ping_interval_ms", 100, 600_000),
             },
             rate_limit: reader.rate_limit(),
+            fair_shares: reader.fair_shares(),
             audit: AuditConfig {
                 retention: days(reader.within("audit.retention_days", 1, 36_500)),
             },
@@ -293,8 +305,22 @@ impl Settings {
                 "is above graphql.max_page_size",
             );
         }
-        if config.graphql.max_reply_bytes > config.http.max_pending_bytes as usize {
-            reader.fault("graphql.max_reply_bytes", "is above http.max_pending_bytes");
+        let http = &config.http;
+        for (name, value) in [
+            ("http.max_pending_bytes", http.max_pending_bytes),
+            (
+                "http.pending_bytes_per_caller",
+                http.pending_bytes_per_caller,
+            ),
+        ] {
+            if config.graphql.max_reply_bytes as u64 > value {
+                let fault = format!("is above {name}");
+                reader.fault("graphql.max_reply_bytes", fault);
+            }
+        }
+        if config.fair_shares.bytes_per_caller > config.fair_shares.max_bytes {
+            let fault = "is above fair_shares.max_bytes";
+            reader.fault("fair_shares.bytes_per_caller", fault);
         }
         if config.graphql.documents != DocumentPolicy::Any
             && config.graphql.trusted_documents.is_none()

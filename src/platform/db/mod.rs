@@ -4,6 +4,7 @@
 //! job for the single writer, which runs waiting jobs in a savepoint each and commits them together. One `fsync` then
 //! serves them all, and there is never a second writer to be told SQLITE_BUSY. A job does no network, hashing or waiting.
 
+mod reader;
 mod sqlite_writer;
 
 use std::future::Future;
@@ -27,8 +28,11 @@ use sea_orm::{
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, oneshot};
 
+use self::reader::{PATIENCE, Places};
+pub use self::reader::{Reader, Snapshot};
 use self::sqlite_writer::{Job, SqliteWriter, write_queued};
 use crate::platform::config::DatabaseConfig;
+use crate::platform::request;
 use crate::platform::task::to_end;
 use crate::platform::text::is_of_block;
 
@@ -59,7 +63,7 @@ impl WriteError for DbErr {
 /// A pool to read from and a way to write.
 #[derive(Debug)]
 pub struct Database {
-    reader: DatabaseConnection,
+    reader: Reader,
     /// A connection that no request can keep busy; its statements are not counted.
     background: DatabaseConnection,
     writer: Writer,
@@ -105,7 +109,7 @@ impl Database {
         let background = open(alone).await?;
         let reader = connect(options, &statements).await?;
         Ok(Self {
-            reader,
+            reader: Reader::new(reader, Places::new(config.max_connections)),
             background,
             writer,
             statements,
@@ -135,7 +139,7 @@ impl Database {
     }
 
     /// For queries. On SQLite these connections cannot write.
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Reader {
         &self.reader
     }
 
@@ -143,14 +147,19 @@ impl Database {
     ///
     /// # Errors
     /// When it cannot begin.
-    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        let isolation = match self.reader.get_database_backend() {
+    pub async fn snapshot(&self) -> Result<Snapshot, DbErr> {
+        let place = self.reader.places().take().await?;
+        let pool = self.reader.pool();
+        let transaction = match pool.get_database_backend() {
             // What every transaction is there.
-            DbBackend::Sqlite => return self.reader.begin().await,
-            _ => IsolationLevel::RepeatableRead,
+            DbBackend::Sqlite => pool.begin().await?,
+            _ => {
+                let isolation = Some(IsolationLevel::RepeatableRead);
+                let access = Some(AccessMode::ReadOnly);
+                pool.begin_with_config(isolation, access).await?
+            }
         };
-        let access = Some(AccessMode::ReadOnly);
-        self.reader.begin_with_config(Some(isolation), access).await
+        Ok(Snapshot::new(transaction, place))
     }
 
     /// As [`Database::read`], for work that no request asked for.
@@ -182,11 +191,16 @@ impl Database {
         E: WriteError,
         F: for<'c> Fn(&'c DatabaseTransaction) -> WriteFuture<'c, T, E> + Send + Sync + 'static,
     {
+        let _going = request::doing();
         match &self.writer {
             Writer::Queue(queue) => write_queued(queue, work).await,
             Writer::Pool => {
                 let reader = self.reader.clone();
-                to_end(async move { write_directly(&reader, work).await }).await
+                to_end(async move {
+                    let _place = reader.places().take().await?;
+                    write_directly(reader.pool(), work).await
+                })
+                .await
             }
         }
     }
@@ -205,7 +219,7 @@ impl Database {
             }
         }
         self.background.clone().close().await?;
-        self.reader.clone().close().await
+        self.reader.pool().clone().close().await
     }
 }
 
@@ -222,7 +236,7 @@ fn options(config: &DatabaseConfig, limit: Option<Duration>) -> ConnectOptions {
     });
     options
         .max_connections(config.max_connections)
-        .acquire_timeout(Duration::from_secs(5))
+        .acquire_timeout(PATIENCE)
         .sqlx_logging(false)
         // A ping before every use costs 50 to 65 us; a connection that has been idle may have been cut, by a restart of the
         // database or by something between.
@@ -310,6 +324,20 @@ pub fn is_timeout(error: &DbErr) -> bool {
     }
 }
 
+/// Whether there was no connection to use: none got free in time, or the database cannot be reached.
+pub fn is_unavailable(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            matches!(
+                &**error,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed
+            )
+        }
+        _ => false,
+    }
+}
+
 fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options
         .create_if_missing(false)
@@ -319,7 +347,7 @@ fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .pragma("temp_store", "MEMORY")
-        .pragma("mmap_size", "268435456")
+        .pragma("mmap_size", "0")
         .statement_cache_capacity(256)
 }
 

@@ -148,7 +148,7 @@ impl ScoresQuery {
 async fn find_rubric(ctx: &Context<'_>, slug: &str) -> Result<Option<Rubric>, ApiError> {
     let scores: &ScoreService = service(ctx)?;
     let rubric = scores.find_rubric(viewer_opt(ctx)?, slug).await?;
-    Ok(rubric.map(Rubric))
+    Ok(rubric.map(Rubric::from))
 }
 
 async fn find_score(ctx: &Context<'_>, id: &str) -> Result<Option<Score>, ApiError> {
@@ -217,7 +217,7 @@ impl ScoresAdminMutation {
         let scores: &ScoreService = service(ctx)?;
         let rubric = scores.create_rubric(input.into()).await?;
         Ok(RubricPayload {
-            rubric: Rubric(rubric),
+            rubric: rubric.into(),
         })
     }
 
@@ -233,7 +233,7 @@ impl ScoresAdminMutation {
         let id = input.id.0.clone();
         let rubric = scores.update_rubric(&id, input.into_patch()).await?;
         Ok(RubricPayload {
-            rubric: Rubric(rubric),
+            rubric: rubric.into(),
         })
     }
 

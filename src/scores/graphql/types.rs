@@ -7,11 +7,11 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use futures_util::future::try_join;
 
 use crate::entity::{criterion, grade, rubric, score};
-use crate::graphql::context::viewer_opt;
+use crate::graphql::context::{service, viewer_opt};
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
-use crate::graphql::scope::shared;
+use crate::graphql::scope::{charge, shared};
 use crate::identity::User;
 use crate::platform::viewer::Viewer;
 use crate::scores::loader::{
@@ -19,6 +19,7 @@ use crate::scores::loader::{
 };
 use crate::scores::repository::SummaryFilter;
 use crate::scores::rubric::{GradeDraft, mask};
+use crate::scores::service::ScoreService;
 use crate::scores::service::{NewScore, Results, check_results_visible};
 use crate::scores::statistics::Histogram;
 
@@ -58,9 +59,12 @@ pub enum Aggregation {
     Median,
 }
 
+/// Scores of which looking at them takes a tenth of a millisecond, in results of a period or an account.
+const SCORES_PER_READ: u64 = 30;
+
 /// A rubric row with what the schema shows of it.
 #[derive(Debug, Clone)]
-pub struct Rubric(pub rubric::Model);
+pub struct Rubric(pub Arc<rubric::Model>);
 
 /// What is graded, and by which rules. A fresh database holds one, slug `default`: criteria grade1, grade2 and grade3, each
 /// 1 to 5 with an optional comment of at most 500 characters.
@@ -89,7 +93,7 @@ impl Rubric {
     /// What is graded, in the order to ask for it.
     async fn criteria(&self, ctx: &Context<'_>) -> Result<Vec<Criterion>, ApiError> {
         let criteria = criteria_of(ctx, self.0.id).await?;
-        Ok(criteria.iter().cloned().map(Criterion).collect())
+        Ok(Criterion::all(&criteria))
     }
 
     /// Whether scores are taken, apart from the opening and closing time.
@@ -180,17 +184,32 @@ async fn summarise(
         return Err(ApiError::new(ErrorCode::Forbidden));
     }
     let loader: Arc<DataLoader<ScoreLoader>> = shared(ctx)?;
+    let scores: &ScoreService = service(ctx)?;
     let rubric_id = rubric.id;
+    let is_filtered = filter != SummaryFilter::default();
+    if is_filtered {
+        // As many as the last time, before they are looked at again.
+        charge(ctx, reads(scores.looked_at().of(rubric_id)))?;
+    }
     let counts = async {
         let counts = loader.load_one(CountsOf { rubric_id, filter }).await?;
         Ok(counts.unwrap_or_default())
     };
     let (counts, criteria) = try_join(counts, criteria_of(ctx, rubric_id)).await?;
+    if is_filtered {
+        let more = scores.looked_at().learn(rubric_id, counts.totals.count());
+        charge(ctx, reads(more))?;
+    }
     Ok(ScoreSummary {
         aggregation: rubric.aggregation,
         counts,
         criteria,
     })
+}
+
+/// What looking at so many scores counts as: a read is a tenth of a millisecond.
+fn reads(scores: u64) -> u32 {
+    u32::try_from(scores / SCORES_PER_READ).unwrap_or(u32::MAX)
 }
 
 /// The numbers that a rubric's results are made from.
@@ -252,22 +271,21 @@ impl ScoreSummary {
 
     /// The results of each criterion, in the order of the rubric.
     async fn criteria(&self) -> Vec<CriterionSummary> {
-        let summary = |criterion: &criterion::Model| CriterionSummary {
-            criterion: criterion.clone(),
-            grades: self
-                .counts
-                .grades
-                .get(&criterion.id)
-                .cloned()
-                .unwrap_or_default(),
+        let summary = |criterion: Criterion| {
+            let grades = self.counts.grades.get(&criterion.row().id);
+            CriterionSummary {
+                grades: grades.cloned().unwrap_or_default(),
+                criterion,
+            }
         };
-        self.criteria.iter().map(summary).collect()
+        let criteria = Criterion::all(&self.criteria).into_iter();
+        criteria.map(summary).collect()
     }
 }
 
 /// The numbers that a criterion's results are made from.
 pub(super) struct CriterionSummary {
-    criterion: criterion::Model,
+    criterion: Criterion,
     grades: Histogram,
 }
 
@@ -276,7 +294,7 @@ pub(super) struct CriterionSummary {
 impl CriterionSummary {
     /// What was graded.
     async fn criterion(&self) -> Criterion {
-        Criterion(self.criterion.clone())
+        self.criterion.clone()
     }
 
     /// How many grades there are.
@@ -305,7 +323,8 @@ impl CriterionSummary {
             grade,
             count: count(self.grades.count_of(f64::from(grade))),
         };
-        (self.criterion.min_grade..=self.criterion.max_grade)
+        let criterion = self.criterion.row();
+        (criterion.min_grade..=criterion.max_grade)
             .map(entry)
             .collect()
     }
@@ -326,49 +345,67 @@ fn count(number: u64) -> i32 {
 
 /// A criterion row with what the schema shows of it.
 #[derive(Debug, Clone)]
-pub(super) struct Criterion(criterion::Model);
+pub(super) struct Criterion {
+    /// Those of its rubric, shared by all places of an answer where one of them stands.
+    all: Arc<Vec<criterion::Model>>,
+    place: usize,
+}
+
+impl Criterion {
+    fn all(all: &Arc<Vec<criterion::Model>>) -> Vec<Self> {
+        let criterion = |place| Self {
+            all: Arc::clone(all),
+            place,
+        };
+        (0..all.len()).map(criterion).collect()
+    }
+
+    fn row(&self) -> &criterion::Model {
+        &self.all[self.place]
+    }
+}
 
 /// One thing that a rubric grades.
 #[Object]
 impl Criterion {
     /// Name for programs, unique within its rubric: what `GradeInput.criterion` refers to.
     async fn key(&self) -> &str {
-        &self.0.key
+        &self.row().key
     }
 
     /// Name for people, 1 to 200 characters.
     async fn title(&self) -> &str {
-        &self.0.title
+        &self.row().title
     }
 
     /// What to look at when grading. Null when nobody wrote it.
     async fn description(&self) -> Option<&str> {
-        self.0.description.as_deref()
+        self.row().description.as_deref()
     }
 
     /// Lowest grade, inclusive.
     async fn min_grade(&self) -> i32 {
-        self.0.min_grade
+        self.row().min_grade
     }
 
     /// Highest grade, inclusive.
     async fn max_grade(&self) -> i32 {
-        self.0.max_grade
+        self.row().max_grade
     }
 
     /// Share of the criterion in the total, relative to the weights of the others.
     async fn weight(&self) -> f64 {
-        self.0.weight
+        self.row().weight
     }
 
     /// Whether a grade needs a comment.
     async fn is_comment_required(&self) -> bool {
-        self.0.is_comment_required
+        self.row().is_comment_required
     }
 
     /// Longest comment, in characters.
     async fn max_comment_length(&self) -> i32 {
-        self.0.max_comment_length
+        self.row().max_comment_length
     }
 }
 
@@ -420,15 +457,16 @@ impl Score {
                 .unwrap_or_default())
         };
         let (grades, criteria) = try_join(grades, criteria_of(ctx, self.0.rubric_id)).await?;
-        Ok(criteria
-            .iter()
-            .filter_map(|criterion| {
-                let grade = grades
-                    .iter()
-                    .find(|grade| grade.criterion_id == criterion.id)?;
-                Some(Grade::new(criterion, grade))
+        let graded = |criterion: Criterion| {
+            let id = criterion.row().id;
+            Some(Grade {
+                place: grades.iter().position(|grade| grade.criterion_id == id)?,
+                all: Arc::clone(&grades),
+                criterion,
             })
-            .collect())
+        };
+        let criteria = Criterion::all(&criteria).into_iter();
+        Ok(criteria.filter_map(graded).collect())
     }
 
     /// Weighted mean of the grades, each first scaled to 0..100 over its criterion's range; not rounded.
@@ -456,24 +494,36 @@ impl Score {
     }
 }
 
-/// One criterion's grade in a score.
-#[derive(SimpleObject)]
+/// A grade row with what the schema shows of it.
 pub(super) struct Grade {
-    /// What was graded.
-    pub(super) criterion: Criterion,
-    /// The grade, within the criterion's range.
-    pub(super) grade: i32,
-    /// The remark that came with it. Null when there was none.
-    pub(super) comment: Option<String>,
+    criterion: Criterion,
+    /// Those of its score.
+    all: Arc<Vec<grade::Model>>,
+    place: usize,
 }
 
 impl Grade {
-    fn new(criterion: &criterion::Model, grade: &grade::Model) -> Self {
-        Self {
-            criterion: Criterion(criterion.clone()),
-            grade: grade.grade,
-            comment: grade.comment.clone(),
-        }
+    fn row(&self) -> &grade::Model {
+        &self.all[self.place]
+    }
+}
+
+/// One criterion's grade in a score.
+#[Object]
+impl Grade {
+    /// What was graded.
+    async fn criterion(&self) -> Criterion {
+        self.criterion.clone()
+    }
+
+    /// The grade, within the criterion's range.
+    async fn grade(&self) -> i32 {
+        self.row().grade
+    }
+
+    /// The remark that came with it. Null when there was none.
+    async fn comment(&self) -> Option<&str> {
+        self.row().comment.as_deref()
     }
 }
 
@@ -496,6 +546,12 @@ impl From<score::Model> for Score {
 
 impl From<rubric::Model> for Rubric {
     fn from(row: rubric::Model) -> Self {
+        Self(Arc::new(row))
+    }
+}
+
+impl From<Arc<rubric::Model>> for Rubric {
+    fn from(row: Arc<rubric::Model>) -> Self {
         Self(row)
     }
 }
@@ -503,7 +559,7 @@ impl From<rubric::Model> for Rubric {
 relay_connection!(
     RubricConnection,
     RubricEdge,
-    Rubric(rubric::Model),
+    Rubric(Arc<rubric::Model>),
     "rubrics"
 );
 relay_connection!(ScoreConnection, ScoreEdge, Score(score::Model), "scores");

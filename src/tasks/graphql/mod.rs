@@ -3,6 +3,8 @@
 mod fields;
 mod types;
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object, Subscription};
 use futures_util::{Stream, StreamExt};
 
@@ -16,11 +18,14 @@ use self::types::{
 use crate::graphql::context::{service, viewer};
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::pagination::{PageArgs, encode};
+use crate::graphql::scope::shared;
+use crate::graphql::texts::Texts;
 use crate::platform::id::parse_id;
 use crate::platform::locale::Message;
 use crate::tasks::error::TaskError;
 use crate::tasks::event::Lagged;
 use crate::tasks::filter::{self, OrderField, TaskCursor};
+use crate::tasks::loader::notes_bytes;
 use crate::tasks::repository::Shown;
 use crate::tasks::service::TaskService;
 
@@ -83,7 +88,17 @@ impl TasksQuery {
             notes: asked.field("nodes").field("notes").exists()
                 || asked.field("edges").field("node").field("notes").exists(),
         };
-        let slice = tasks.list(viewer, &filter, order, &page, shown).await?;
+        let texts: Arc<Texts> = shared(ctx)?;
+        let slice = match shown.notes {
+            true => {
+                let mut reading = texts.next().await;
+                reading.check()?;
+                let slice = tasks.list(viewer, &filter, order, &page, shown).await?;
+                reading.took(slice.rows.iter().map(|task| notes_bytes(task)))?;
+                slice
+            }
+            false => tasks.list(viewer, &filter, order, &page, shown).await?,
+        };
         let total_count = match asked.field("totalCount").exists() {
             true => tasks.count(viewer, &filter).await?,
             false => 0,
@@ -112,7 +127,23 @@ impl TasksQuery {
             ..PageArgs::default()
         };
         let page = args.check(*service(ctx)?, |_: &TaskCursor| true)?;
-        let feed = tasks.feed(viewer, since.as_deref(), page.limit).await?;
+        let task = ctx.look_ahead().field("changes").field("task");
+        let shown = Shown {
+            notes: task.field("notes").exists(),
+        };
+        let texts: Arc<Texts> = shared(ctx)?;
+        let (since, limit) = (since.as_deref(), page.limit);
+        if !shown.notes {
+            return Ok(tasks.feed(viewer, since, limit, shown).await?.into());
+        }
+        let mut reading = texts.next().await;
+        reading.check()?;
+        let feed = tasks.feed(viewer, since, limit, shown).await?;
+        let read = feed
+            .changes
+            .iter()
+            .filter_map(|change| change.task.as_ref());
+        reading.took(read.map(|task| notes_bytes(task)))?;
         Ok(feed.into())
     }
 }

@@ -20,6 +20,7 @@ use crate::platform::patch::Patch;
 use crate::tasks::event::{self, TaskEvent};
 use crate::tasks::filter::{self, OrderField};
 use crate::tasks::loader::{OwnTask, TaskLoader};
+use crate::tasks::repository::Shown;
 use crate::tasks::service::{NewTask, TaskPatch, TaskService};
 use crate::tasks::sync::Feed;
 
@@ -163,15 +164,17 @@ impl Notification {
 
     /// The task that it is about. Null when it was deleted.
     async fn task(&self, ctx: &Context<'_>) -> Option<Result<Task, ApiError>> {
-        load_own(ctx, self.task_id?).await.transpose()
+        let notes = ctx.look_ahead().field("notes").exists();
+        let shown = Shown { notes };
+        load_own(ctx, self.task_id?, shown).await.transpose()
     }
 }
 
-async fn load_own(ctx: &Context<'_>, id: Uuid) -> Result<Option<Task>, ApiError> {
+async fn load_own(ctx: &Context<'_>, id: Uuid, shown: Shown) -> Result<Option<Task>, ApiError> {
     let owner = viewer(ctx)?.user_id;
     let loader: Arc<DataLoader<TaskLoader>> = shared(ctx)?;
     Ok(loader
-        .load_one(OwnTask { owner, id })
+        .load_one(OwnTask { owner, id, shown })
         .await?
         .map(Task::from))
 }

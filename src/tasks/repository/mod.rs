@@ -38,9 +38,9 @@ pub(crate) async fn list_by_id(
     db: &impl ConnectionTrait,
     owner: Uuid,
     ids: Vec<Uuid>,
+    shown: Shown,
 ) -> Result<Vec<task::Model>, DbErr> {
-    let all = Shown { notes: true };
-    all.of(these(owner, ids)).all(db).await
+    shown.of(these(owner, ids)).all(db).await
 }
 
 /// Reads tasks and locks them until the transaction ends; SQLite has one writer and needs no lock.
@@ -81,7 +81,7 @@ pub(crate) async fn list(
 
 /// What is read of tasks that are only shown. The rest of their rows is empty, so they must not be
 /// written back.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Shown {
     /// Notes, which may be long.
     pub(crate) notes: bool,

@@ -51,9 +51,10 @@ pub(crate) async fn list_changed(
     after: (i64, Uuid),
     until: i64,
     limit: u64,
+    shown: Shown,
 ) -> Result<Vec<task::Model>, DbErr> {
-    let all = Shown { notes: true };
-    all.of(task::Entity::find())
+    shown
+        .of(task::Entity::find())
         .filter(task::Column::OwnerId.eq(owner))
         .filter(behind(
             (task::Column::ChangeSeq, task::Column::Id),

@@ -161,8 +161,12 @@ once! {
     async fn when_searches_are_spent_records_are_asked_for_by_names() {
         let app = TestApp::start(Engine::Sqlite).await;
         let client = app.anonymous();
-        for number in 0..30 {
-            client.ask(&format!("{{ searchRepositories(query: \"x{number}\") {{ totalCount }} }}")).await.data();
+        // Each may spend a third.
+        for name in ["lin", "wen", "kai"] {
+            let caller = app.user(name).await;
+            for number in 0..10 {
+                caller.ask(&format!("{{ searchRepositories(query: \"{name}{number}\") {{ totalCount }} }}")).await.data();
+            }
         }
         let spent = client.ask("{ searchRepositories(query: \"y\") { totalCount } }").await;
         assert_eq!(spent.code(), "UPSTREAM_RATE_LIMITED");

@@ -44,9 +44,13 @@ once! {
     async fn without_a_token_sixty_questions_an_hour_are_all() {
         let app = TestApp::start_with(Engine::Sqlite, &[("GITHUB__TOKEN", "")]).await;
         let client = app.anonymous();
-        for number in 0..60 {
-            let reply = client.ask(&format!("{{ developer(login: \"nobody{number}\") {{ name }} }}")).await;
-            assert_eq!(reply.data()["developer"], json!(null));
+        // Each may spend a third.
+        for name in ["lin", "wen", "kai"] {
+            let caller = app.user(name).await;
+            for number in 0..20 {
+                let reply = caller.ask(&format!("{{ developer(login: \"{name}-{number}\") {{ name }} }}")).await;
+                assert_eq!(reply.data()["developer"], json!(null));
+            }
         }
         let reply = client.ask("{ developer(login: \"ada\") { name } }").await;
         assert_eq!(reply.code(), "UPSTREAM_RATE_LIMITED");
@@ -58,6 +62,29 @@ once! {
         app.advance(TimeDelta::minutes(61));
         assert_eq!(client.ask("{ developer(login: \"ada\") { name } }").await.data()["developer"]["name"], json!("Ada Example"));
         app.stop().await;
+    }
+
+    async fn one_caller_spends_a_third_of_a_budget_and_others_are_answered() {
+        for (token, third) in [("", 3), ("ghp_sim_server", 10)] {
+            let app = TestApp::start_with(Engine::Sqlite, &[("GITHUB__TOKEN", token)]).await;
+            let (greedy, other) = (app.anonymous(), app.user("lin").await);
+            let ask = |number: usize| format!("{{ searchRepositories(query: \"x{number}\") {{ totalCount }} }}");
+            for number in 0..third {
+                greedy.ask(&ask(number)).await.data();
+            }
+            // In one request or in many; what a copy answers is answered.
+            let fields: Vec<String> = (0..10).map(|n| format!("s{n}: searchRepositories(query: \"y{n}\") {{ totalCount }}")).collect();
+            let reply = greedy.ask(&format!("{{ known: searchRepositories(query: \"x0\") {{ totalCount }} {} }}", fields[1..].join(" "))).await;
+            assert_eq!(reply.body["errors"].as_array().map(Vec::len), Some(9), "{}", reply.body);
+            assert_eq!(reply.code(), "UPSTREAM_RATE_LIMITED");
+            assert!(reply.body["errors"][0]["extensions"]["retryAfterSeconds"].as_i64().is_some_and(|seconds| (1..=60).contains(&seconds)));
+            assert!(reply.body["data"]["known"].is_object());
+            assert_eq!(calls(&app, "/search"), third, "{token}");
+            other.ask(&ask(100)).await.data();
+            app.advance(TimeDelta::seconds(61));
+            greedy.ask(&ask(200)).await.data();
+            app.stop().await;
+        }
     }
 
     async fn a_token_of_the_server_that_is_refused_is_not_tried_again_at_once() {

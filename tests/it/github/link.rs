@@ -33,7 +33,7 @@ fn ids(page: &Value) -> Vec<String> {
 
 /// Everything that is stored, as text.
 async fn dump(app: &TestApp, table: &str) -> String {
-    let backend = app.db.read().get_database_backend();
+    let backend = app.db.read().pool().get_database_backend();
     let statement = Statement::from_string(backend, format!("SELECT * FROM {table}"));
     let rows = JsonValue::find_by_statement(statement).all(app.db.read());
     let rows = rows.await.expect("the rows");

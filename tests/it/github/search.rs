@@ -48,11 +48,15 @@ once! {
     async fn pages_follow_each_other_up_to_the_last_that_github_gives_out() {
         let app = TestApp::start(Engine::Sqlite).await;
         let client = app.anonymous();
+        // Each may spend a third of the budget.
+        let callers = [app.user("lin").await, app.user("wen").await, app.user("kai").await];
+        let mut callers = callers.iter().cycle();
         fill(&app, 1100);
         for first in [100, 70] {
             let (mut after, mut all) = (json!(null), Vec::new());
             loop {
-                let reply = search(&client, json!({"query": "copy", "first": first, "after": after})).await;
+                let caller = callers.next().expect("there is always one");
+                let reply = search(caller, json!({"query": "copy", "first": first, "after": after})).await;
                 let page = reply.data()["searchRepositories"].clone();
                 assert_eq!(page["totalCount"], json!(1100));
                 assert_eq!(page["pageInfo"]["hasPreviousPage"], json!(!all.is_empty()));

@@ -3,6 +3,7 @@ mod body;
 mod development;
 mod documents;
 mod face;
+mod fair_shares;
 mod graphiql;
 mod hang_up;
 mod health;

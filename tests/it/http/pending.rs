@@ -36,10 +36,10 @@ once! {
         tokio::time::sleep(Duration::from_millis(500)).await;
 
         let refused = Reply::of(lin.post("/graphql").json(&query)).await;
-        assert_eq!((refused.status.as_u16(), refused.code()), (503, "RATE_LIMITED"));
+        assert_eq!((refused.status.as_u16(), refused.code()), (503, "SERVICE_UNAVAILABLE"));
         let mut socket = Socket::init(&app, json!({"authorization": format!("Bearer {}", lin.token())})).await;
         let refused = socket.ask("{ tasks(first: 100) { nodes { notes } } }").await;
-        assert_eq!(refused["errors"][0]["extensions"]["code"], "RATE_LIMITED");
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "SERVICE_UNAVAILABLE");
         lin.ask("{ viewer { id } }").await.data();
 
         let mut answer = Vec::new();
