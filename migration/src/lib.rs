@@ -20,6 +20,7 @@ mod m20261121_000009_create_notifications;
 mod m20261121_000010_create_messages;
 mod m20261121_000011_index_task_search;
 mod m20261122_000012_create_github_accounts;
+mod m20261128_000013_move_long_texts;
 
 /// Applies and undoes the migrations, in the order listed here.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000010_create_messages::Migration),
             Box::new(m20261121_000011_index_task_search::Migration),
             Box::new(m20261122_000012_create_github_accounts::Migration),
+            Box::new(m20261128_000013_move_long_texts::Migration),
         ]
     }
 }

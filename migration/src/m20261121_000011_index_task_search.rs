@@ -32,15 +32,7 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         match manager.get_database_backend() {
             DbBackend::Sqlite => {
-                for trigger in [
-                    "task_streams_number",
-                    "task_streams_forget",
-                    "tasks_search_insert",
-                    "tasks_search_update",
-                    "tasks_search_delete",
-                ] {
-                    run(manager, &format!("DROP TRIGGER IF EXISTS {trigger}")).await?;
-                }
+                drop_search_triggers(manager).await?;
                 run(manager, "DROP TABLE IF EXISTS task_search").await?;
                 drop_index(manager, "tasks", "ix_tasks_created_seq").await?;
                 drop_index(manager, "task_streams", "uq_task_streams_number").await?;
@@ -118,6 +110,23 @@ async fn index_sqlite(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
          FROM tasks JOIN task_streams ON task_streams.owner_id = tasks.owner_id",
     )
     .await?;
+    create_search_triggers(manager).await
+}
+
+pub(crate) async fn drop_search_triggers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    for trigger in [
+        "task_streams_number",
+        "task_streams_forget",
+        "tasks_search_insert",
+        "tasks_search_update",
+        "tasks_search_delete",
+    ] {
+        run(manager, &format!("DROP TRIGGER IF EXISTS {trigger}")).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn create_search_triggers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let (new, old) = (rowid_of("new"), rowid_of("old"));
     for trigger in [
         "TRIGGER task_streams_number AFTER INSERT ON task_streams WHEN new.number IS NULL BEGIN

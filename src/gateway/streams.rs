@@ -316,7 +316,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(streams.lock().shared.is_empty());
-        join("{}").expect("room");
+        drop(join("{}").expect("room"));
         assert_eq!(source.opened.load(Ordering::Relaxed), 3);
     }
 
@@ -332,6 +332,6 @@ mod tests {
         let error = open().err().expect("no room");
         assert_eq!(error.code(), ErrorCode::RateLimited);
         drop(held);
-        open().expect("room again");
+        drop(open().expect("room again"));
     }
 }

@@ -1,4 +1,5 @@
-//! Documents that are meant to harm: each must be refused, at next to no cost. Shared by the tests and the benchmark.
+//! Documents that are meant to harm, by family: most must be refused, at next to no cost; those that are answered must cost no more
+//! than what they return is worth. Shared by the tests and the benchmark.
 
 use std::fmt::Write;
 
@@ -6,13 +7,18 @@ use serde_json::{Value, json};
 
 /// One request that nobody sends by mistake.
 pub(crate) struct Hostile {
+    /// What it does harm with.
+    pub(crate) family: &'static str,
     pub(crate) name: String,
     /// The parameters: `query` and perhaps `variables` and `operationName`.
     pub(crate) parameters: Value,
 }
 
 #[derive(Default)]
-struct Corpus(Vec<Hostile>);
+struct Corpus {
+    family: &'static str,
+    documents: Vec<Hostile>,
+}
 
 impl Corpus {
     fn add(&mut self, name: impl Into<String>, query: impl Into<String>) {
@@ -20,23 +26,145 @@ impl Corpus {
     }
 
     fn with(&mut self, name: impl Into<String>, parameters: Value) {
-        let name = name.into();
-        self.0.push(Hostile { name, parameters });
+        self.documents.push(Hostile {
+            family: self.family,
+            name: name.into(),
+            parameters,
+        });
     }
 }
 
-/// All of them.
-pub(crate) fn documents() -> Vec<Hostile> {
+type Family = (&'static str, fn(&mut Corpus));
+
+fn of(families: &[Family]) -> Vec<Hostile> {
     let mut corpus = Corpus::default();
-    nesting(&mut corpus);
-    fragments(&mut corpus);
-    width(&mut corpus);
-    depth_and_cost(&mut corpus);
-    lexical(&mut corpus);
-    operations(&mut corpus);
-    validation(&mut corpus);
-    variables(&mut corpus);
-    corpus.0
+    for (family, add) in families {
+        corpus.family = family;
+        add(&mut corpus);
+    }
+    corpus.documents
+}
+
+/// Those that must be refused.
+pub(crate) fn documents() -> Vec<Hostile> {
+    of(&[
+        ("nesting", nesting),
+        ("fragments", fragments),
+        ("width", width),
+        ("depth and cost", depth_and_cost),
+        ("lists without pages", priced_lists),
+        ("words", lexical),
+        ("operations", operations),
+        ("validation", validation),
+        ("variables", variables),
+    ])
+}
+
+/// Those that are answered, to somebody who has tasks, scores and notifications.
+#[allow(
+    dead_code,
+    reason = "not everything that shares the corpus executes it"
+)]
+pub(crate) fn answered() -> Vec<Hostile> {
+    of(&[
+        ("lists without pages", lists),
+        ("repeated leaves", repeated_leaves),
+        ("wide rows", wide_rows),
+        ("results of a part", parts_of_results),
+        ("searches", searches),
+    ])
+}
+
+/// `field` under `count` names.
+fn aliased(count: usize, field: &str) -> String {
+    let aliases: Vec<String> = (0..count).map(|n| format!("a{n}: {field}")).collect();
+    format!("{{ {} }}", aliases.join(" "))
+}
+
+/// Lists whose length says nothing of what they hold.
+fn priced_lists(corpus: &mut Corpus) {
+    let leaves = "...F ".repeat(31);
+    let names = "name ".repeat(30);
+    corpus.add(
+        "31 spreads of 30 leaves of languages",
+        format!("{{languages{{{leaves}}}}} fragment F on Language{{{names}}}"),
+    );
+    let deep =
+        "trendingRepositories { items { builtBy { login } repository { readme { text } } } }";
+    corpus.add("10 trending lists with READMEs", aliased(10, deep));
+    let scores =
+        "scores(first: 100) { nodes { grades { criterion { key } } rubric { criteria { key } } } }";
+    corpus.add("10 pages of scores with their grades", aliased(10, scores));
+    let users = "users(first: 100) { nodes { sessions { id } } }";
+    corpus.add("10 pages of users with their sessions", aliased(10, users));
+}
+
+fn lists(corpus: &mut Corpus) {
+    let languages = "languages { name slug color }";
+    corpus.add("2 lists of languages", aliased(2, languages));
+    corpus.add(
+        "10 error catalogues",
+        aliased(10, "errorCatalog { code description isRetryable }"),
+    );
+    let summary =
+        "rubric(slug: \"default\") { summary { criteria { mean distribution { grade count } } } }";
+    corpus.add("10 results with distributions", aliased(10, summary));
+    corpus.add(
+        "10 lists of sessions",
+        aliased(10, "viewer { sessions { id userAgent lastUsedAt } }"),
+    );
+}
+
+fn repeated_leaves(corpus: &mut Corpus) {
+    let spreads = "...F ".repeat(20);
+    let names = "name ".repeat(25);
+    corpus.add(
+        "20 spreads of 25 equal leaves",
+        format!("{{ languages {{ {spreads} }} }} fragment F on Language {{ {names} }}"),
+    );
+    let linked = "isWechatLinked ".repeat(470);
+    corpus.add(
+        "470 equal leaves of owners",
+        format!("{{ tasks(first: 100) {{ nodes {{ owner {{ {linked} }} }} }} }}"),
+    );
+}
+
+fn wide_rows(corpus: &mut Corpus) {
+    corpus.add(
+        "10 pages of tasks",
+        aliased(10, "tasks(first: 100) { nodes { id } }"),
+    );
+    corpus.add(
+        "3 pages of tasks with notes",
+        aliased(3, "tasks(first: 100) { nodes { notes } }"),
+    );
+    let changes = "taskChanges(first: 100) { changes { task { id } } }";
+    corpus.add("10 feeds of changes", aliased(10, changes));
+    let notifications = "viewer { notifications(first: 100) { nodes { task { id } } } }";
+    corpus.add("5 inboxes with their tasks", aliased(5, notifications));
+    let grades = "scores(first: 100) { nodes { grades { grade } } }";
+    corpus.add("4 pages of scores with grades", aliased(4, grades));
+}
+
+fn parts_of_results(corpus: &mut Corpus) {
+    let parts = |count: usize, argument: fn(usize) -> String| {
+        let part = |n: usize| format!("s{n}: summary({}) {{ count }}", argument(n));
+        let parts: Vec<String> = (0..count).map(part).collect();
+        format!("{{ rubric(slug: \"default\") {{ {} }} }}", parts.join(" "))
+    };
+    let from = |n: usize| format!("from: \"2020-01-01T00:00:{n:02}Z\"");
+    corpus.add("15 periods", parts(15, from));
+    let account = |n: usize| format!("accountNumber: \"1234{n}\"");
+    corpus.add("10 accounts", parts(10, account));
+}
+
+fn searches(corpus: &mut Corpus) {
+    for text in ["a", "学", "nothing that is there"] {
+        let search = format!(
+            "tasks(first: 20, filter: {{search: \"{text}\"}}) {{ totalCount nodes {{ id }} }}"
+        );
+        corpus.add(format!("10 searches for {text}"), aliased(10, &search));
+    }
 }
 
 fn nesting(corpus: &mut Corpus) {

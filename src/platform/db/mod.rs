@@ -41,6 +41,8 @@ const MAX_TRIES: u32 = 5;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a running statement of SQLite looks at the time, in instructions of its virtual machine.
 const INSTRUCTIONS_PER_LOOK: i32 = 10_000;
+/// After so long without use a reader of SQLite is closed.
+const IDLE: Duration = Duration::from_secs(20);
 /// How long one process waits for another to change the schema.
 const SCHEMA_PATIENCE: Duration = Duration::from_secs(60);
 const LOCKED_TRIES: u32 = 50;
@@ -91,6 +93,8 @@ impl Database {
             writing.max_connections(1).min_connections(1);
             let queue = SqliteWriter::start(writing, Arc::clone(&statements)).await?;
             options
+                // Each keeps pages of the file, and whatever the largest answer took.
+                .idle_timeout(IDLE)
                 .map_sqlx_sqlite_opts(|options| sqlite_options(options).read_only(true))
                 .map_sqlx_sqlite_pool_opts(move |options| {
                     options.after_connect(move |connection, _| {
@@ -347,7 +351,6 @@ fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .pragma("temp_store", "MEMORY")
-        .pragma("mmap_size", "0")
         .statement_cache_capacity(256)
 }
 

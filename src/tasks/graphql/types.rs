@@ -14,12 +14,13 @@ use crate::graphql::error::ApiError;
 use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::scope::shared;
+use crate::graphql::texts::Texts;
 use crate::identity::User;
 use crate::notifications::Notification;
 use crate::platform::patch::Patch;
 use crate::tasks::event::{self, TaskEvent};
 use crate::tasks::filter::{self, OrderField};
-use crate::tasks::loader::{OwnTask, TaskLoader};
+use crate::tasks::loader::{OwnTask, TaskLoader, notes_bytes};
 use crate::tasks::repository::Shown;
 use crate::tasks::service::{NewTask, TaskPatch, TaskService};
 use crate::tasks::sync::Feed;
@@ -164,19 +165,23 @@ impl Notification {
 
     /// The task that it is about. Null when it was deleted.
     async fn task(&self, ctx: &Context<'_>) -> Option<Result<Task, ApiError>> {
-        let notes = ctx.look_ahead().field("notes").exists();
-        let shown = Shown { notes };
-        load_own(ctx, self.task_id?, shown).await.transpose()
+        let notes = ctx.look_ahead().field("notes").selection_fields().len();
+        load_own(ctx, self.task_id?, notes).await.transpose()
     }
 }
 
-async fn load_own(ctx: &Context<'_>, id: Uuid, shown: Shown) -> Result<Option<Task>, ApiError> {
+/// A task of the caller, whose notes are asked for so many times.
+async fn load_own(ctx: &Context<'_>, id: Uuid, notes: usize) -> Result<Option<Task>, ApiError> {
     let owner = viewer(ctx)?.user_id;
     let loader: Arc<DataLoader<TaskLoader>> = shared(ctx)?;
-    Ok(loader
-        .load_one(OwnTask { owner, id, shown })
-        .await?
-        .map(Task::from))
+    let shown = Shown { notes: notes > 0 };
+    let task = loader.load_one(OwnTask { owner, id, shown }).await?;
+    if let (Some(task), 2..) = (&task, notes) {
+        // Once is counted where they are read.
+        let texts: Arc<Texts> = shared(ctx)?;
+        texts.next().await.took([notes_bytes(task) * (notes - 1)])?;
+    }
+    Ok(task.map(Task::from))
 }
 
 impl From<task::Model> for Task {

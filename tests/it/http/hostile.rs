@@ -37,7 +37,7 @@ once! {
             let reply = Reply::of(app.anonymous().post("/graphql").json(&document.parameters)).await;
             let is_executed = reply.body.get("data").is_some();
             if let Some(fault) = fault(&reply.body["errors"]).or(is_executed.then(|| reply.body.to_string())) {
-                faults.push(format!("{}: {fault}", document.name));
+                faults.push(format!("{}: {}: {fault}", document.family, document.name));
             }
         }
         assert!(faults.is_empty(), "{faults:#?}");
@@ -64,6 +64,26 @@ once! {
         }
         assert!(faults.is_empty(), "{faults:#?}");
         assert_eq!(socket.ask("{ __typename }").await["data"]["__typename"], "Query");
+        app.stop().await;
+    }
+
+    async fn what_is_answered_takes_no_more_statements_than_it_has_fields() {
+        let app = TestApp::start(Engine::Sqlite).await;
+        let lin = app.user("lin").await;
+        for _ in 0..3 {
+            lin.ask("mutation { createTask(input: {title: \"a\"}) { task { id } } }").await.data();
+        }
+        for document in corpus::answered() {
+            let before = app.db.statements();
+            let reply = Reply::of(lin.post("/graphql").json(&document.parameters)).await;
+            assert!(reply.body["data"].is_object(), "{}: {}", document.name, reply.body);
+            // Results are not public to everyone here; all else is answered whole.
+            let codes = reply.body["errors"].as_array().into_iter().flatten();
+            let codes: Vec<&str> = codes.filter_map(|error| error["extensions"]["code"].as_str()).collect();
+            assert!(codes.iter().all(|code| *code == "FORBIDDEN"), "{}: {codes:?}", document.name);
+            let statements = app.db.statements() - before;
+            assert!(statements <= 40, "{}: {statements}", document.name);
+        }
         app.stop().await;
     }
 }
