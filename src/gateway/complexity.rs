@@ -291,6 +291,8 @@ struct Measures {
     introspection_lists: u32,
     selections: u32,
     cost: u32,
+    /// What it costs besides to look at many rows, which one statement does for a whole level.
+    looked_at: u32,
     /// Of the cost, what comes back.
     returned: u32,
     /// Long texts, in bytes.
@@ -302,8 +304,11 @@ struct Measures {
 impl Measures {
     fn size(&self) -> Size {
         Size {
-            cost: self.cost.div_ceil(OBJECT),
-            bytes: u64::from(self.returned) * BYTES_PER_TENTH + self.text * COPIES,
+            cost: self.cost.saturating_add(self.looked_at).div_ceil(OBJECT),
+            bytes: self
+                .text
+                .saturating_mul(COPIES)
+                .saturating_add(u64::from(self.returned) * BYTES_PER_TENTH),
             is_heavy: self.is_heavy || self.returned > HEAVY,
         }
     }
@@ -315,6 +320,7 @@ impl Measures {
             introspection_lists: self.introspection_lists.max(other.introspection_lists),
             selections: self.selections.saturating_add(other.selections),
             cost: self.cost.saturating_add(other.cost),
+            looked_at: self.looked_at.saturating_add(other.looked_at),
             returned: self.returned.saturating_add(other.returned),
             text: self.text.saturating_add(other.text),
             is_heavy: self.is_heavy | other.is_heavy,
@@ -425,13 +431,15 @@ impl<'a> Walk<'a> {
         let analyst = self.analyst;
         let facts = analyst.fields.find(parent, name);
         let narrowing = facts.map_or(0, |facts| self.narrowing(field, facts));
-        let extra = facts.map_or(0, |facts| facts.extra * OBJECT) + narrowing * OBJECT;
+        let extra = facts.map_or(0, |facts| facts.extra * OBJECT);
+        let looked_at = narrowing * OBJECT;
         let is_heavy = narrowing > 0;
         let is_personal = facts.is_some_and(|facts| facts.is_personal);
         if selections.items.is_empty() {
             return Ok(Measures {
                 depth: 1,
                 cost: extra + LEAF,
+                looked_at,
                 returned: LEAF,
                 text: facts.map_or(0, |facts| facts.text.into()),
                 is_heavy,
@@ -474,6 +482,7 @@ impl<'a> Walk<'a> {
             cost: entries
                 .saturating_mul(below.cost.saturating_add(OBJECT))
                 .saturating_add(own),
+            looked_at: below.looked_at.saturating_add(looked_at),
             returned: entries.saturating_mul(below.returned.saturating_add(OBJECT)),
             text: below.text.saturating_mul(entries.into()),
             is_heavy: below.is_heavy | is_heavy,
@@ -481,13 +490,13 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// What the arguments cost that have to be looked for in many rows, in objects.
+    /// What it costs to look at many rows for arguments, in objects: once, whatever is looked for.
     fn narrowing(&mut self, field: &Field, facts: &FieldFacts) -> u32 {
         let given = facts
             .narrowed_by
             .iter()
             .filter(|(path, _)| self.is_given(field, path));
-        given.map(|(_, cost)| *cost).sum()
+        given.map(|(_, cost)| *cost).max().unwrap_or_default()
     }
 
     /// Whether the field has an argument, or a field of one, that is not null.

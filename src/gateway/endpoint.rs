@@ -397,7 +397,8 @@ impl Endpoint {
         mut prepared: Prepared,
         context: RequestContext,
     ) -> Result<BoxStream<'static, Arc<Event>>, ApiError> {
-        let (caller, weight) = (context.caller(), prepared.weight);
+        // The document for as long as it runs, and an event at a time.
+        let (caller, weight) = (context.caller(), prepared.weight + prepared.size.bytes);
         let (viewer, address) = (context.viewer, context.client_address);
         let (locale, request_id) = (context.locale, Arc::clone(&context.request_id));
         let this = self.clone();

@@ -138,28 +138,19 @@ impl RateLimits {
         take(&self.read_by_address, &address, charges.reads)
     }
 
-    /// Takes so many reads for what was looked at already; as many as there are when there are not enough.
-    ///
-    /// # Errors
-    /// RATE_LIMITED when there were not enough.
-    pub fn charge_looked_at(
-        &self,
-        viewer: Option<&Viewer>,
-        address: IpAddr,
-        reads: u32,
-    ) -> Result<(), ApiError> {
-        let charges = |reads| Charges {
-            reads,
-            ..Charges::default()
-        };
-        let outcome = self.charge(viewer, address, charges(reads));
-        let mut rest = reads / 2;
-        while outcome.is_err() && rest > 0 {
-            // It is only to be taken; that there is too little was said.
-            drop(self.charge(viewer, address, charges(rest)));
-            rest /= 2;
+    /// Takes so many reads for what was looked at already; all that there are when there are not enough.
+    pub fn charge_looked_at(&self, viewer: Option<&Viewer>, address: IpAddr, reads: u32) {
+        let mut rest = reads;
+        while rest > 0 {
+            let charges = Charges {
+                reads: rest,
+                ..Charges::default()
+            };
+            match self.charge(viewer, address, charges) {
+                Ok(()) => return,
+                Err(_) => rest /= 2,
+            }
         }
-        outcome
     }
 
     fn forget_full(&self) {

@@ -18,8 +18,8 @@ use crate::platform::request::Caller;
 use crate::platform::shares::{Claim, Share, Shares};
 use crate::platform::viewer::Role;
 
-/// Events that wait for a listener who is slow; beyond that it misses the oldest.
-const BACKLOG: usize = 16;
+/// Events that wait for a listener who is slow: the newest holds all that the missed ones did.
+const BACKLOG: usize = 1;
 /// Memory for the documents of all streams, and of those that one caller opened, in bytes.
 const BYTES: u64 = 64 << 20;
 const BYTES_PER_CALLER: u64 = 4 << 20;
@@ -147,12 +147,13 @@ impl Streams {
             return Ok(listen(events.subscribe()));
         }
         let share = self.reserve(caller, bytes)?;
+        let events = open();
         let (sender, receiver) = broadcast::channel(BACKLOG);
         state.next += 1;
         let number = state.next;
         state.shared.insert(key.clone(), (number, sender.clone()));
         drop(state);
-        let (this, events) = (self.clone(), open());
+        let this = self.clone();
         tokio::spawn(async move {
             let _held = (share, audience);
             this.drive(key, number, &sender, events).await;
@@ -162,7 +163,7 @@ impl Streams {
 
     fn reserve(&self, caller: Caller, bytes: u64) -> Result<Share<1>, ApiError> {
         let claim = Claim {
-            need: [bytes],
+            need: [bytes.min(BYTES_PER_CALLER)],
             share: [BYTES_PER_CALLER],
         };
         let share = self.0.documents.try_take(caller, claim);
@@ -244,7 +245,6 @@ fn listen(receiver: broadcast::Receiver<Arc<Event>>) -> BoxStream<'static, Arc<E
         loop {
             match receiver.recv().await {
                 Ok(event) => return Some((event, receiver)),
-                // The newest holds all that the missed ones did.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }

@@ -18,7 +18,6 @@ use crate::clients::github::{Fetched, GithubError};
 use crate::github::asker::Asker;
 use crate::platform::clock::{Clock, Timestamp};
 use crate::platform::request;
-use crate::platform::telemetry::in_same_request;
 
 /// How long "there is none" is believed, and how long one waits then to hear otherwise.
 const ABSENCE: TimeDelta = TimeDelta::seconds(60);
@@ -259,7 +258,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Keep> Cache<K, V> {
                 _landing: landing,
             };
             // It goes on when the one who asked first has gone.
-            tokio::spawn(in_same_request(flight.make(fetch(etag))));
+            let fetch = flight.make(fetch(etag));
+            match request::current() {
+                Some(request) => drop(tokio::spawn(request.detached().scope(fetch))),
+                None => drop(tokio::spawn(fetch)),
+            }
         }
         // The sender sends nothing: it ends.
         let landed = async { drop(flight.changed().await) };

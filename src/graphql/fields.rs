@@ -28,8 +28,8 @@ pub struct FieldFacts {
     pub entries: Option<u32>,
     /// What it costs besides what it returns, in objects: statements, questions to other servers.
     pub extra: u32,
-    /// Arguments, or fields of them by their path, for which many rows are looked at, and what each
-    /// costs, in objects.
+    /// Arguments, or fields of them by their path, for which many rows are looked at, and what that
+    /// costs, in objects; of several the most.
     pub narrowed_by: &'static [(&'static [&'static str], u32)],
     /// Longest text of a leaf, in bytes, when it is long.
     pub text: u32,

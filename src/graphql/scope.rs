@@ -36,8 +36,8 @@ impl<L: RequestLoader> PerRequest for DataLoader<L> {
     }
 }
 
-/// Counts so many reads more, when it turns out how much a request looks at.
-pub type Meter = Box<dyn Fn(u32) -> Result<(), ApiError> + Send + Sync>;
+/// Counts so many reads more, when it turns out how much a request has looked at.
+pub type Meter = Box<dyn Fn(u32) + Send + Sync>;
 
 /// One request.
 pub struct RequestScope {
@@ -81,15 +81,11 @@ impl RequestScope {
     }
 }
 
-/// Counts so many reads more for the request.
-///
-/// # Errors
-/// RATE_LIMITED.
-pub fn charge(ctx: &Context<'_>, reads: u32) -> Result<(), ApiError> {
+/// Counts so many reads more for the request. When that is more than its caller has left, the next request is refused.
+pub fn charge(ctx: &Context<'_>, reads: u32) {
     let scope: Option<&RequestScope> = ctx.data_opt();
-    match scope.and_then(|scope| scope.meter.as_ref()) {
-        Some(meter) => meter(reads),
-        None => Ok(()),
+    if let Some(meter) = scope.and_then(|scope| scope.meter.as_ref()) {
+        meter(reads);
     }
 }
 

@@ -11,19 +11,30 @@ use crate::graphql::scope::{PerRequest, RequestScope};
 #[derive(Debug)]
 pub struct Texts {
     max: usize,
-    left: Mutex<usize>,
+    left: Mutex<Left>,
+}
+
+/// Bytes that may still be read, and that may still stand in the answer.
+#[derive(Debug)]
+struct Left {
+    read: usize,
+    shown: usize,
 }
 
 /// The right to read the next list, until it is dropped.
 #[derive(Debug)]
 pub struct Reading<'a> {
     max: usize,
-    left: MutexGuard<'a, usize>,
+    left: MutexGuard<'a, Left>,
 }
 
 impl PerRequest for Texts {
     fn make(_: &Context<'_>, scope: &RequestScope) -> Result<Self, ApiError> {
-        Ok(Self::new(scope.max_reply_bytes))
+        Ok(Self::new(match scope.deadline {
+            Some(_) => scope.max_reply_bytes,
+            // A subscription answers again and again; each event is measured when it is done.
+            None => usize::MAX,
+        }))
     }
 }
 
@@ -32,7 +43,10 @@ impl Texts {
     pub fn new(max: usize) -> Self {
         Self {
             max,
-            left: Mutex::new(max),
+            left: Mutex::new(Left {
+                read: max,
+                shown: max,
+            }),
         }
     }
 
@@ -51,9 +65,18 @@ impl Reading<'_> {
     /// # Errors
     /// QUERY_TOO_COMPLEX when an answer cannot hold them all; nothing more is read then.
     pub fn took(&mut self, texts: impl IntoIterator<Item = usize>) -> Result<(), ApiError> {
-        let bytes: usize = texts.into_iter().sum();
-        let left = self.left.checked_sub(bytes);
-        *self.left = left.unwrap_or_default();
+        let left = self.left.read.checked_sub(texts.into_iter().sum());
+        self.left.read = left.unwrap_or_default();
+        left.map(drop).ok_or_else(|| self.too_much())
+    }
+
+    /// Counts a text that stands in the answer, at each place where it does.
+    ///
+    /// # Errors
+    /// QUERY_TOO_COMPLEX when an answer cannot hold them all.
+    pub fn shows(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let left = self.left.shown.checked_sub(bytes);
+        self.left.shown = left.unwrap_or_default();
         left.map(drop).ok_or_else(|| self.too_much())
     }
 
@@ -62,7 +85,7 @@ impl Reading<'_> {
     /// # Errors
     /// QUERY_TOO_COMPLEX when those before were too much already.
     pub fn check(&self) -> Result<(), ApiError> {
-        match *self.left {
+        match self.left.read {
             0 => Err(self.too_much()),
             _ => Ok(()),
         }

@@ -18,6 +18,9 @@ use crate::http::reply::Refusal;
 use crate::platform::locale::Message;
 use crate::platform::task::until;
 
+/// What the connection itself keeps of a body that is still coming, in bytes.
+const BUFFER: usize = 64 << 10;
+
 /// Reads the JSON body of a request.
 ///
 /// # Errors
@@ -142,7 +145,8 @@ where
             return Ok(piece);
         }
         if let Some(room) = room.take() {
-            arriving = Some(room());
+            let arriving = arriving.insert(room());
+            arriving.grow(BUFFER).map_err(|NoRoom| no_room())?;
         }
         let before = all.capacity();
         if before == 0 {

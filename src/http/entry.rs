@@ -26,6 +26,7 @@ use crate::http::request_id::{REQUEST_ID, RequestId};
 use crate::http::state::AppState;
 use crate::http::{dev_only, graphql, host};
 use crate::platform::id::new_id;
+use crate::platform::request::{Caller, Work};
 use crate::platform::telemetry::count_panic;
 
 /// Headers of every reply that does not bring its own.
@@ -156,7 +157,9 @@ impl Entry {
         let extensions = request.extensions_mut();
         extensions.insert(address);
         extensions.insert(RequestId(Arc::clone(id)));
-        let answer = self.0.router.clone().oneshot(request.map(Body::new));
+        // Pages and exports take their connections as what they are: somebody's.
+        let work = Work::new(id, Caller::of(None, address.0), false);
+        let answer = work.scope(self.0.router.clone().oneshot(request.map(Body::new)));
         // Boxed, so that what mini-programs send makes no room for it.
         Either::Right(Box::pin(
             answer.map(|Ok(response): Result<_, Infallible>| response),

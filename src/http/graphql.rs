@@ -10,6 +10,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::FutureExt;
 use futures_util::future::Either;
 
 use crate::gateway::endpoint::Transport;
@@ -22,6 +23,7 @@ use crate::http::authorization::{authorization, unauthorized};
 use crate::http::body::read_json;
 use crate::http::client_address::ClientAddress;
 use crate::http::headers::{locale, text, wechat_app_id};
+use crate::http::pending::Holder;
 use crate::http::reply::{self, MediaType, Refusal};
 use crate::http::request_id::RequestId;
 use crate::http::state::AppState;
@@ -86,23 +88,24 @@ async fn run(
     };
     let media_type = MediaType::negotiate(headers);
     let caller = context.caller();
-    let (reply, rest) = match operations {
+    let (reply, rest, is_query) = match operations {
         Operations::Single(parameters) if parameters.is_empty() => {
             let missing = malformed("缺少 query 参数", "the parameter query is missing");
             return Refusal::new(StatusCode::BAD_REQUEST, missing)
                 .into_response(headers, request_id);
         }
         Operations::Single(parameters) => {
-            let (response, rest) = run_single(state, parameters, context).await;
-            (reply::graphql(&response, media_type), rest)
+            let (response, rest, is_query) = run_single(state, parameters, context).await;
+            (reply::graphql(&response, media_type), rest, is_query)
         }
         // Boxed, so that a single operation makes no room for it.
         Operations::Batch(batch) => {
             let reply = Box::pin(run_batch(state, batch, &context, media_type)).await;
-            (reply, Rest::NONE)
+            (reply, Rest::NONE, false)
         }
     };
-    let held = state.pending.hold(caller, reply, headers, request_id).await;
+    let holder = Holder { caller, is_query };
+    let held = state.pending.hold(holder, reply, headers, request_id).await;
     drop(rest);
     held
 }
@@ -112,11 +115,15 @@ fn run_single(
     state: &AppState,
     parameters: Parameters,
     context: RequestContext,
-) -> impl Future<Output = (GraphqlResponse, Rest)> + Send + use<> {
+) -> impl Future<Output = (GraphqlResponse, Rest, bool)> + Send + use<> {
     let mut allowance = state.endpoint.allowance(Transport::Http);
     match state.endpoint.prepare(parameters, &context, &mut allowance) {
-        Ok(prepared) => Either::Left(state.endpoint.execute(prepared, context)),
-        Err(error) => Either::Right(ready((refused(error, &context), Rest::NONE))),
+        Ok(prepared) => {
+            let is_query = prepared.is_query();
+            let executed = state.endpoint.execute(prepared, context);
+            Either::Left(executed.map(move |(response, rest)| (response, rest, is_query)))
+        }
+        Err(error) => Either::Right(ready((refused(error, &context), Rest::NONE, true))),
     }
 }
 
@@ -221,7 +228,11 @@ async fn answer(
             let (response, rest) = state.endpoint.execute(prepared, context).await;
             let reply = reply::graphql(&response, media_type);
             drop(response);
-            let held = state.pending.hold(caller, reply, headers, request_id).await;
+            let holder = Holder {
+                caller,
+                is_query: true,
+            };
+            let held = state.pending.hold(holder, reply, headers, request_id).await;
             drop(rest);
             held
         }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use futures_util::stream;
 use tokio::time::Instant;
 
-use crate::graphql::error::ApiError;
+use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::reply::Refusal;
 use crate::platform::config::HttpConfig;
 use crate::platform::request::Caller;
@@ -37,31 +37,34 @@ pub struct Pending {
     time: Duration,
 }
 
+/// Whose reply it is, and to what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder {
+    pub(crate) caller: Caller,
+    pub(crate) is_query: bool,
+}
+
 /// Room for one reply, until the last of those who have it drops it.
 #[derive(Debug, Clone)]
 pub(crate) struct Room(Arc<Share<1>>);
 
 /// What a connection keeps of the reply that it is sending: hyper takes the body long before the client does.
 #[derive(Debug, Default)]
-pub(crate) struct Unsent(Mutex<Option<Room>>);
+pub(crate) struct Unsent(Mutex<Vec<Room>>);
 
 impl Unsent {
     /// Keeps the room of a reply until it is sent.
     pub(crate) fn keep(&self, room: Option<Room>) {
-        if room.is_some() {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = room;
+        if let Some(room) = room {
+            let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            rooms.push(room);
         }
     }
 
     /// Everything that was handed over so far has been sent. A body that goes on keeps its room.
     pub(crate) fn sent(&self) {
-        let mut room = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if room
-            .as_ref()
-            .is_some_and(|Room(share)| Arc::strong_count(share) == 1)
-        {
-            *room = None;
-        }
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rooms.retain(|Room(share)| Arc::strong_count(share) > 1);
     }
 }
 
@@ -76,20 +79,27 @@ impl Pending {
         }
     }
 
-    /// Room for a reply of `size` bytes, until what is returned is dropped.
+    /// Room for a reply of `size` bytes, until what is returned is dropped. One that is larger than the part of its caller takes
+    /// all of it.
     ///
     /// # Errors
-    /// SERVICE_UNAVAILABLE when the caller, or others, are too slow to take theirs.
-    pub(crate) async fn reserve(&self, caller: Caller, size: usize) -> Result<Room, ApiError> {
+    /// SERVICE_UNAVAILABLE when the caller, or others, are too slow to take theirs; of what may have changed something
+    /// REQUEST_TIMEOUT.
+    pub(crate) async fn reserve(&self, holder: Holder, size: usize) -> Result<Room, ApiError> {
+        let caller = holder.caller;
+        let refusal = || match holder.is_query {
+            true => ApiError::unavailable(),
+            false => ApiError::new(ErrorCode::RequestTimeout),
+        };
         let claim = Claim {
-            need: [size as u64],
+            need: [self.per_caller.min(size as u64)],
             share: [self.per_caller],
         };
         let room = match self.room.try_take(caller, claim) {
             Some(room) => Some(room),
             None => {
                 let waiting = self.waiting.try_take(caller, claim);
-                let _waiting = waiting.ok_or_else(ApiError::unavailable)?;
+                let _waiting = waiting.ok_or_else(refusal)?;
                 let room = self.room.take(caller, claim);
                 let room = tokio::time::timeout(PATIENCE, room).await;
                 room.ok().and_then(Result::ok)
@@ -97,7 +107,7 @@ impl Pending {
         };
         match room {
             Some(room) => Ok(Room(Arc::new(room))),
-            None => Err(ApiError::unavailable()),
+            None => Err(refusal()),
         }
     }
 }
@@ -106,7 +116,7 @@ impl Pending {
     /// The reply as it is sent: in the room that it needs, a large one in pieces.
     pub(crate) async fn hold(
         &self,
-        caller: Caller,
+        holder: Holder,
         reply: Response,
         headers: &HeaderMap,
         request_id: &str,
@@ -115,7 +125,7 @@ impl Pending {
         if size <= SMALL {
             return reply;
         }
-        let room = match self.reserve(caller, size).await {
+        let room = match self.reserve(holder, size).await {
             Ok(room) => room,
             Err(error) => {
                 return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error)

@@ -6,9 +6,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::gateway::endpoint::weight;
 use crate::graphql::error::{ApiError, ErrorCode, code_of};
 use crate::http::headers::locale;
 
+/// Room for what a reply has besides its data, in bytes.
+const SMALL: usize = 128;
 /// Headers that a reply has at most, as a rule.
 const HEADERS: usize = 12;
 
@@ -107,7 +110,9 @@ pub(crate) fn graphql(response: &GraphqlResponse, media_type: MediaType) -> Resp
     } else {
         StatusCode::BAD_REQUEST
     };
-    let reply = json(status, &Body::new(response), media_type);
+    // What grows in steps takes up to three times as much while it does.
+    let size = weight(&response.data) + SMALL;
+    let reply = json(status, &Body::new(response), media_type, size);
     with_retry_after(reply, retry_after(response))
 }
 
@@ -117,7 +122,12 @@ pub(crate) fn batch(
     retry_after: Option<u64>,
     media_type: MediaType,
 ) -> Response {
-    with_retry_after(json(StatusCode::OK, &bodies, media_type), retry_after)
+    let size = bodies
+        .iter()
+        .map(|body| body.get().len() + 1)
+        .sum::<usize>()
+        + SMALL;
+    with_retry_after(json(StatusCode::OK, &bodies, media_type, size), retry_after)
 }
 
 /// The longest `retryAfterSeconds` of our own limits.
@@ -191,7 +201,7 @@ impl Refusal {
     pub(crate) fn into_response(self, headers: &HeaderMap, request_id: &str) -> Response {
         let response = self.error.into_response(locale(headers), request_id);
         let media_type = MediaType::negotiate(headers);
-        let mut reply = json(self.status, &Body::new(&response), media_type);
+        let mut reply = json(self.status, &Body::new(&response), media_type, SMALL);
         if self.closes {
             let close = HeaderValue::from_static("close");
             reply.headers_mut().insert(header::CONNECTION, close);
@@ -200,11 +210,18 @@ impl Refusal {
     }
 }
 
-fn json<T: Serialize>(status: StatusCode, body: &T, media_type: MediaType) -> Response {
-    let Ok(text) = serde_json::to_vec(body) else {
+/// A reply of about `size` bytes.
+fn json<T: Serialize>(
+    status: StatusCode,
+    body: &T,
+    media_type: MediaType,
+    size: usize,
+) -> Response {
+    let mut text = Vec::with_capacity(size);
+    if serde_json::to_writer(&mut text, body).is_err() {
         // Strings, numbers, lists and maps always have a JSON form.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
+    }
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();

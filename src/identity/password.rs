@@ -11,6 +11,7 @@ use crate::identity::error::IdentityError;
 use crate::platform::config::{CharacterClass, PasswordConfig};
 use crate::platform::fault::{Faults, Rule};
 use crate::platform::locale::Message;
+use crate::platform::request;
 
 /// Passwords that may wait to be hashed. At about 20 ms each that is a few seconds of work for one core.
 const MAX_WAITING: usize = 256;
@@ -218,6 +219,7 @@ impl PasswordHasher {
             .waiting
             .try_acquire()
             .map_err(|_| IdentityError::Busy)?;
+        let _doing = request::doing();
         let turn = Arc::clone(&self.gate)
             .acquire_owned()
             .await

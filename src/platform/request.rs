@@ -58,6 +58,11 @@ impl Work {
         })
     }
 
+    /// The same request, for what goes on whether it waits for that or not.
+    pub fn detached(&self) -> Arc<Self> {
+        Self::new(&self.id, self.caller, self.is_heavy)
+    }
+
     /// Its id.
     pub fn id(&self) -> &Arc<str> {
         &self.id
@@ -96,10 +101,13 @@ pub fn caller() -> Caller {
 
 /// Something that goes on for a request, until it is dropped.
 #[derive(Debug)]
-pub struct Going(Option<(Arc<Work>, fn(&Work) -> &AtomicU32)>);
+pub struct Going(Option<(Arc<Work>, Count)>);
+
+/// One of the counts of a request.
+type Count = fn(&Work) -> &AtomicU32;
 
 impl Going {
-    fn begin(count: fn(&Work) -> &AtomicU32) -> Self {
+    fn begin(count: Count) -> Self {
         let work = current();
         if let Some(work) = &work {
             count(work).fetch_add(1, Ordering::Relaxed);
@@ -121,7 +129,8 @@ pub fn doing() -> Going {
     Going::begin(|work| &work.doings)
 }
 
-/// Waits for another server, which takes nothing of this one.
+/// Waits for another server, which takes nothing of this one. Nothing may be locked meanwhile, unless those who wait for it wait in
+/// here, too: to go on, the request may have to wait for its turn.
 pub async fn waiting<F: Future>(wait: F) -> F::Output {
     let _waiting = Going::begin(|work| &work.waits);
     wait.await

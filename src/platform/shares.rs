@@ -87,7 +87,7 @@ impl<const N: usize> Shares<N> {
     /// What the claim says, at once or in its turn.
     ///
     /// # Errors
-    /// [`Full`], also later, when the caller has more waiting than others and they come.
+    /// [`Full`], at once, or later when it has to make room for a caller who has fewer waiting.
     pub async fn take(&self, caller: Caller, claim: Claim<N>) -> Result<Share<N>, Full> {
         let waiting = {
             let mut state = self.lock();
@@ -160,10 +160,11 @@ impl<const N: usize> Holder<N> {
 }
 
 impl<const N: usize> State<N> {
-    /// Whether there is enough of everything, and the caller has nobody waiting.
+    /// Whether there is enough of everything.
     fn is_free(&self, shares: &Inner<N>, caller: Caller, claim: &Claim<N>) -> bool {
         match self.holders.get(&caller) {
-            Some(holder) => holder.waiting.is_empty() && self.fits(shares, holder, claim),
+            // Those who wait need what there is not enough of.
+            Some(holder) => self.fits(shares, holder, claim),
             None => self.fits(shares, &Holder::NEW, claim),
         }
     }
@@ -180,9 +181,10 @@ impl<const N: usize> State<N> {
 
     fn give(&mut self, caller: Caller, need: &Amounts<N>) {
         let holder = self.holders.entry(caller).or_insert(Holder::NEW);
-        for i in 0..N {
-            self.used[i] += need[i];
-            holder.used[i] += need[i];
+        let used = self.used.iter_mut().zip(&mut holder.used);
+        for ((all, own), need) in used.zip(need) {
+            *all += need;
+            *own += need;
         }
     }
 
@@ -238,45 +240,41 @@ impl<const N: usize> State<N> {
                 continue;
             };
             // Some have given up meanwhile.
-            while holder
-                .waiting
-                .front()
-                .is_some_and(|first| first.granted.is_closed())
-            {
-                holder.waiting.pop_front();
-                self.waiting -= 1;
+            let before = holder.waiting.len();
+            holder.waiting.retain(|waiter| !waiter.granted.is_closed());
+            self.waiting -= before - holder.waiting.len();
+            if holder.is_idle() {
+                self.holders.remove(&caller);
+                continue;
             }
-            let Some(holder) = self.holders.get(&caller) else {
+            let Some(holder) = self.holders.get(&caller).filter(|h| !h.waiting.is_empty()) else {
                 continue;
             };
-            let Some(first) = holder.waiting.front() else {
-                if holder.is_idle() {
-                    self.holders.remove(&caller);
-                }
-                continue;
-            };
-            let claim = first.claim;
-            if !self.fits(shares, holder, &claim) {
+            // One who needs much does not hold up those behind who need little.
+            let mut waiting = holder.waiting.iter();
+            let Some(place) = waiting.position(|one| self.fits(shares, holder, &one.claim)) else {
                 self.turn.push_back(caller);
                 passed += 1;
                 continue;
-            }
+            };
             passed = 0;
-            self.grant(caller, &claim);
+            self.grant(caller, place);
         }
     }
 
-    fn grant(&mut self, caller: Caller, claim: &Claim<N>) {
+    fn grant(&mut self, caller: Caller, place: usize) {
         let Some(holder) = self.holders.get_mut(&caller) else {
             return;
         };
-        let first = holder.waiting.pop_front();
+        let Some(waiter) = holder.waiting.remove(place) else {
+            return;
+        };
         self.waiting -= 1;
         if !holder.waiting.is_empty() {
             self.turn.push_back(caller);
         }
-        if first.is_some_and(|first| first.granted.send(()).is_ok()) {
-            self.give(caller, &claim.need);
+        if waiter.granted.send(()).is_ok() {
+            self.give(caller, &waiter.claim.need);
         } else if self.holders.get(&caller).is_some_and(Holder::is_idle) {
             self.holders.remove(&caller);
         }
@@ -304,8 +302,10 @@ impl<const N: usize> Drop for Waiting<'_, N> {
     fn drop(&mut self) {
         self.granted.close();
         // Nothing comes twice: after it was received there is nothing here.
-        if self.granted.try_recv().is_ok() {
-            self.shares.give_back(self.caller, &self.need);
+        match self.granted.try_recv() {
+            Ok(()) => self.shares.give_back(self.caller, &self.need),
+            // Its place in the queue is free.
+            Err(_) => self.shares.lock().hand_out(&self.shares.0),
         }
     }
 }
@@ -403,6 +403,32 @@ mod tests {
             }
         }
         assert_eq!(order, [0, 3, 1, 2]);
+        assert!(shares.lock().holders.is_empty());
+    }
+
+    #[test]
+    fn one_who_needs_much_holds_up_nobody_who_needs_little() {
+        let shares = Shares::new([4, 1], [4, 1], 8);
+        let light = Claim {
+            need: [1, 0],
+            share: [4, 1],
+        };
+        let heavy = Claim {
+            need: [1, 1],
+            share: [4, 1],
+        };
+        let held = shares.try_take(user(1), heavy).expect("free");
+        let mut waiting = Box::pin(shares.take(user(1), heavy));
+        assert!((&mut waiting).now_or_never().is_none());
+        let others: Vec<_> = (0..3).map(|_| shares.try_take(user(1), light)).collect();
+        assert!(others.iter().all(Option::is_some));
+        let mut behind = Box::pin(shares.take(user(1), light));
+        assert!((&mut behind).now_or_never().is_none());
+        drop(others);
+        assert!((&mut behind).now_or_never().is_some());
+        drop(held);
+        assert!((&mut waiting).now_or_never().is_some());
+        drop((waiting, behind));
         assert!(shares.lock().holders.is_empty());
     }
 

@@ -9,7 +9,6 @@ mod event;
 mod export;
 pub mod graphql;
 mod loader;
-mod looked_at;
 mod repository;
 mod rubric;
 mod service;

@@ -23,7 +23,6 @@ use crate::platform::viewer::Viewer;
 use crate::scores::error::ScoreError;
 use crate::scores::event::{ScoreEvents, Submitted};
 use crate::scores::loader::{Counts, load_counts};
-use crate::scores::looked_at::LookedAt;
 use crate::scores::repository::{self, ScoreFilter, SummaryFilter};
 use crate::scores::rubric::{GradeDraft, check_account_number, check_grades, is_open, total};
 use crate::scores::submission::{Submission, store};
@@ -49,7 +48,6 @@ pub struct ScoreService {
     pub(super) db: Arc<Database>,
     pub(super) clock: Arc<dyn Clock>,
     events: ScoreEvents,
-    looked_at: LookedAt,
     /// Results as they were after a submission, made once for all who watch.
     results: moka::future::Cache<(Uuid, u64), Arc<Results>>,
 }
@@ -69,17 +67,11 @@ impl ScoreService {
             db,
             clock,
             events: ScoreEvents::default(),
-            looked_at: LookedAt::new(),
             results: moka::future::Cache::builder()
                 .max_capacity(1000)
                 .time_to_live(Duration::from_secs(5))
                 .build(),
         }
-    }
-
-    /// How many scores filtered results look at.
-    pub(crate) fn looked_at(&self) -> &LookedAt {
-        &self.looked_at
     }
 
     /// The submissions of a rubric from now on, as far as they are made in this process.

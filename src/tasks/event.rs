@@ -9,6 +9,7 @@ use tokio::sync::{OwnedMutexGuard, broadcast};
 use uuid::Uuid;
 
 use crate::entity::task;
+use crate::platform::request;
 
 /// Events that wait for a subscriber who is busy; one who falls behind further is told so. One mutation makes up to 100.
 const BACKLOG: usize = 256;
@@ -78,6 +79,8 @@ impl TaskEvents {
             .lock()
             .get(&owner)
             .map(|audience| Arc::clone(&audience.turn))?;
+        // What holds it up is done here.
+        let _doing = request::doing();
         Some(turn.lock_owned().await)
     }
 

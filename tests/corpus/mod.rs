@@ -53,6 +53,8 @@ pub(crate) fn documents() -> Vec<Hostile> {
         ("width", width),
         ("depth and cost", depth_and_cost),
         ("lists without pages", priced_lists),
+        ("results of a part", too_many_parts),
+        ("searches", too_many_searches),
         ("words", lexical),
         ("operations", operations),
         ("validation", validation),
@@ -61,10 +63,6 @@ pub(crate) fn documents() -> Vec<Hostile> {
 }
 
 /// Those that are answered, to somebody who has tasks, scores and notifications.
-#[allow(
-    dead_code,
-    reason = "not everything that shares the corpus executes it"
-)]
 pub(crate) fn answered() -> Vec<Hostile> {
     of(&[
         ("lists without pages", lists),
@@ -88,6 +86,11 @@ fn priced_lists(corpus: &mut Corpus) {
     corpus.add(
         "31 spreads of 30 leaves of languages",
         format!("{{languages{{{leaves}}}}} fragment F on Language{{{names}}}"),
+    );
+    let linked = "isWechatLinked ".repeat(470);
+    corpus.add(
+        "470 equal leaves of owners",
+        format!("{{ tasks(first: 100) {{ nodes {{ owner {{ {linked} }} }} }} }}"),
     );
     let deep =
         "trendingRepositories { items { builtBy { login } repository { readme { text } } } }";
@@ -116,15 +119,15 @@ fn lists(corpus: &mut Corpus) {
 }
 
 fn repeated_leaves(corpus: &mut Corpus) {
-    let spreads = "...F ".repeat(20);
-    let names = "name ".repeat(25);
+    let spreads = "...F ".repeat(3);
+    let names = "name ".repeat(10);
     corpus.add(
-        "20 spreads of 25 equal leaves",
+        "3 spreads of 10 equal leaves",
         format!("{{ languages {{ {spreads} }} }} fragment F on Language {{ {names} }}"),
     );
-    let linked = "isWechatLinked ".repeat(470);
+    let linked = "isWechatLinked ".repeat(20);
     corpus.add(
-        "470 equal leaves of owners",
+        "20 equal leaves of owners",
         format!("{{ tasks(first: 100) {{ nodes {{ owner {{ {linked} }} }} }} }}"),
     );
 }
@@ -146,25 +149,60 @@ fn wide_rows(corpus: &mut Corpus) {
     corpus.add("4 pages of scores with grades", aliased(4, grades));
 }
 
+/// `count` results of a part of the scores.
+fn parts(count: usize, argument: fn(usize) -> String) -> String {
+    let part = |n: usize| format!("s{n}: summary({}) {{ count }}", argument(n));
+    let parts: Vec<String> = (0..count).map(part).collect();
+    format!("{{ rubric(slug: \"default\") {{ {} }} }}", parts.join(" "))
+}
+
+fn period(n: usize) -> String {
+    format!("from: \"2020-01-01T00:00:{n:02}Z\"")
+}
+
+fn account(n: usize) -> String {
+    format!("accountNumber: \"1234{n}\"")
+}
+
 fn parts_of_results(corpus: &mut Corpus) {
-    let parts = |count: usize, argument: fn(usize) -> String| {
-        let part = |n: usize| format!("s{n}: summary({}) {{ count }}", argument(n));
-        let parts: Vec<String> = (0..count).map(part).collect();
-        format!("{{ rubric(slug: \"default\") {{ {} }} }}", parts.join(" "))
-    };
-    let from = |n: usize| format!("from: \"2020-01-01T00:00:{n:02}Z\"");
-    corpus.add("15 periods", parts(15, from));
-    let account = |n: usize| format!("accountNumber: \"1234{n}\"");
-    corpus.add("10 accounts", parts(10, account));
+    corpus.add("4 periods", parts(4, period));
+    corpus.add("4 accounts", parts(4, account));
+}
+
+fn too_many_parts(corpus: &mut Corpus) {
+    for count in [5, 15] {
+        corpus.add(format!("{count} periods"), parts(count, period));
+        corpus.add(format!("{count} accounts"), parts(count, account));
+    }
+}
+
+fn search(text: &str) -> String {
+    format!("tasks(first: 20, filter: {{search: \"{text}\"}}) {{ totalCount nodes {{ id }} }}")
 }
 
 fn searches(corpus: &mut Corpus) {
     for text in ["a", "学", "nothing that is there"] {
-        let search = format!(
-            "tasks(first: 20, filter: {{search: \"{text}\"}}) {{ totalCount nodes {{ id }} }}"
-        );
-        corpus.add(format!("10 searches for {text}"), aliased(10, &search));
+        corpus.add(format!("4 searches for {text}"), aliased(4, &search(text)));
     }
+}
+
+fn too_many_searches(corpus: &mut Corpus) {
+    corpus.add("10 searches", aliased(10, &search("a")));
+    for (name, types) in [
+        ("a filter", "$f: TaskFilter"),
+        ("a default", "$f: TaskFilter = {search: \"a\"}"),
+    ] {
+        let fields = aliased(5, "tasks(filter: $f) { totalCount }");
+        let parameters = json!({"query": format!("query({types}) {fields}"), "variables": match name {
+            "a filter" => json!({"f": {"search": "a"}}),
+            _ => json!({}),
+        }});
+        corpus.with(format!("5 searches by {name}"), parameters);
+    }
+    let fields = aliased(5, "tasks(filter: {search: $s}) { totalCount }");
+    let parameters =
+        json!({"query": format!("query($s: String) {fields}"), "variables": {"s": "a"}});
+    corpus.with("5 searches by a text", parameters);
 }
 
 fn nesting(corpus: &mut Corpus) {

@@ -79,7 +79,8 @@ impl GithubClient {
             Resource::Pages => &self.0.web_url,
             _ => &self.0.api_url,
         };
-        if !matches!(question.credential, Credential::User(_)) {
+        let is_shared = !matches!(question.credential, Credential::User(_));
+        if is_shared {
             let (resource, has_token) = (question.resource, self.0.token.is_some());
             let now = self.0.clock.now();
             // What is closed for everyone is told first.
@@ -96,7 +97,12 @@ impl GithubClient {
             let now = self.0.clock.now();
             let answer = match answer {
                 Ok(answer) if !answer.status.is_server_error() => answer,
-                Err(CallError::Paused) => return Err(GithubError::Unavailable),
+                Err(CallError::Paused) => {
+                    if is_shared {
+                        limits.disclaim(question.resource, request::caller());
+                    }
+                    return Err(GithubError::Unavailable);
+                }
                 fault => {
                     if let Ok(answer) = &fault {
                         limits.learn(question.resource, answer, now);

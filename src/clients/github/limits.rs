@@ -196,6 +196,13 @@ impl Limits {
         }
     }
 
+    /// A question that was counted was not sent after all.
+    pub(super) fn disclaim(&self, resource: Resource, caller: Caller) {
+        if let Some(asked) = self.lock().gate(resource).asked.get_mut(&caller) {
+            *asked = asked.saturating_sub(1);
+        }
+    }
+
     /// Learns from an answer that is no refusal.
     pub(super) fn learn(&self, resource: Resource, answer: &Answer, now: Timestamp) {
         let resource = told_resource(answer).unwrap_or(resource);

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use super::call::Answer;
 use super::{App, WechatClient, WechatError, rid};
 use crate::platform::clock::Timestamp;
+use crate::platform::request;
 
 const PATH: &str = "/cgi-bin/stable_token";
 /// How long before its end a token is replaced, in seconds.
@@ -77,7 +78,8 @@ impl WechatClient {
         failed: Option<&Token>,
     ) -> Result<Token, WechatError> {
         let now = self.0.clock.now();
-        let mut current = app.token.0.lock().await;
+        // Whoever holds it waits for WeChat.
+        let mut current = request::waiting(app.token.0.lock()).await;
         if let Some(token) = &*current
             && token.replace_at > now
             && !failed.is_some_and(|failed| failed.is(token))

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -61,6 +61,9 @@ impl<S> Watched<S> {
             timer: Box::pin(tokio::time::sleep_until(Instant::now() + self.timeout)),
         }));
         let bytes = bytes * COPIES;
+        if Instant::now() > unfinished.timer.deadline() + self.timeout {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let new = bytes - unfinished.counted;
         unfinished.counted = bytes;
         let grown = unfinished.arriving.grow(new);
@@ -87,9 +90,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.check(cx)?;
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        // What has come in time may have been left lying by us.
+        let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buffer) else {
+            self.check(cx)?;
+            return Poll::Pending;
+        };
+        read?;
         self.frames.feed(&buffer.filled()[before..]);
         Poll::Ready(self.count())
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_graphql_axum::GraphQLProtocol;
 use axum::extract::{Extension, FromRequestParts, State};
-use axum::http::{StatusCode, header, request::Parts};
+use axum::http::{HeaderValue, StatusCode, header, request::Parts};
 use axum::response::Response;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::value::RawValue;
@@ -44,6 +44,7 @@ use crate::graphql::error::{ApiError, ErrorCode};
 use crate::http::authorization::{NO_TOKEN_OF_OURS, authorization, unauthorized};
 use crate::http::client_address::ClientAddress;
 use crate::http::headers::{locale, text, wechat_app_id};
+use crate::http::pending::Holder;
 use crate::http::reply::{Refusal, is_request_error, to_json};
 use crate::http::request_id::RequestId;
 use crate::http::state::AppState;
@@ -73,7 +74,12 @@ pub(crate) async fn upgrade(
         Ok(handshake) => handshake,
         Err(status) => {
             let error = malformed("此地址只接受 WebSocket", "this address is for WebSocket");
-            return refuse(status, error, &parts);
+            let mut response = refuse(status, error, &parts);
+            // Whoever speaks another version is told ours (RFC 6455, section 4.4).
+            let version = HeaderValue::from_static("13");
+            let headers = response.headers_mut();
+            headers.insert(header::SEC_WEBSOCKET_VERSION, version);
+            return response;
         }
     };
     if let Err(error) = state.endpoint.charge_refusal(address) {
@@ -413,7 +419,10 @@ impl Session {
             number,
             sender: self.sender.clone(),
             pending: self.state.pending.clone(),
-            caller: context.caller(),
+            holder: Holder {
+                caller: context.caller(),
+                is_query: prepared.is_query() || is_subscription,
+            },
             locale: self.client.locale,
         };
         let task = match is_subscription {
@@ -433,12 +442,12 @@ impl Session {
                 }
             }
             false => self.tasks.spawn(async move {
-                let (response, _rest) = endpoint.execute(prepared, context).await;
+                let (response, rest) = endpoint.execute(prepared, context).await;
                 let is_refused = is_request_error(&response);
                 let event = streams::Event::new(response);
                 if is_refused {
-                    reporter.report(Event::Error(event)).await;
-                } else if reporter.report(Event::Next(event)).await {
+                    reporter.report_done(Event::Error(event), rest).await;
+                } else if reporter.report_done(Event::Next(event), rest).await {
                     reporter.report(Event::Complete).await;
                 }
             }),

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 
 use crate::gateway::endpoint::weight;
 use crate::gateway::streams;
-use crate::http::pending::{Pending, Room};
+use crate::gateway::turns::Rest;
+use crate::http::pending::{Holder, Pending, Room};
 use crate::http::reply::is_request_error;
 use crate::platform::id::new_id;
 use crate::platform::locale::Locale;
-use crate::platform::request::Caller;
 use crate::platform::tally::Counted;
 
 /// What an operation has to say.
@@ -37,17 +37,22 @@ pub(super) struct Reporter {
     pub(super) number: u64,
     pub(super) sender: mpsc::Sender<Report>,
     pub(super) pending: Pending,
-    pub(super) caller: Caller,
+    pub(super) holder: Holder,
     pub(super) locale: Locale,
 }
 
 impl Reporter {
     /// Waits until the event is taken; false when nobody waits for it any more.
     pub(super) async fn report(&self, event: Event) -> bool {
+        self.report_done(event, Rest::NONE).await
+    }
+
+    /// As [`Reporter::report`], of an operation that is done: its memory is given back once the reply has room of its own.
+    pub(super) async fn report_done(&self, event: Event, rest: Rest) -> bool {
         let room = match &event {
             Event::Next(next) => {
                 let size = weight(&next.response.data);
-                self.pending.reserve(self.caller, size).await.map(Some)
+                self.pending.reserve(self.holder, size).await.map(Some)
             }
             _ => Ok(None),
         };
@@ -58,6 +63,7 @@ impl Reporter {
                 (Event::Next(streams::Event::new(response)), None)
             }
         };
+        drop(rest);
         let report = Report {
             number: self.number,
             event,

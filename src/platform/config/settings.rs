@@ -318,6 +318,13 @@ impl Settings {
                 reader.fault("graphql.max_reply_bytes", fault);
             }
         }
+        // A message takes twice its largest size to be told from one that is too large, and that three times.
+        let largest = config.graphql.max_body_bytes + (64 << 10);
+        let largest = largest.max(config.websocket.max_message_bytes * 6) as u64;
+        if config.fair_shares.max_arriving_bytes < largest {
+            let fault = format!("is less than {largest}, which one body or message may take");
+            reader.fault("fair_shares.max_arriving_bytes", fault);
+        }
         if config.fair_shares.bytes_per_caller > config.fair_shares.max_bytes {
             let fault = "is above fair_shares.max_bytes";
             reader.fault("fair_shares.bytes_per_caller", fault);

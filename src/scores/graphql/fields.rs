@@ -4,7 +4,11 @@ use crate::graphql::fields::{FieldFacts, field};
 use crate::scores::graphql::submission_failed;
 
 /// Scores of a period or an account are counted one by one; what is counted is charged besides.
-const FILTERS: &[(&[&str], u32)] = &[(&["accountNumber"], 100), (&["from"], 100), (&["to"], 100)];
+const FILTERS: &[(&[&str], u32)] = &[
+    (&["accountNumber"], 1000),
+    (&["from"], 1000),
+    (&["to"], 1000),
+];
 
 /// Fields with something to know. A rubric has a few criteria, and a hundred at the most.
 pub const FIELDS: &[FieldFacts] = &[

@@ -7,7 +7,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use futures_util::future::try_join;
 
 use crate::entity::{criterion, grade, rubric, score};
-use crate::graphql::context::{service, viewer_opt};
+use crate::graphql::context::viewer_opt;
 use crate::graphql::error::{ApiError, ErrorCode};
 use crate::graphql::pagination::relay_connection;
 use crate::graphql::scalars::DateTime;
@@ -19,7 +19,6 @@ use crate::scores::loader::{
 };
 use crate::scores::repository::SummaryFilter;
 use crate::scores::rubric::{GradeDraft, mask};
-use crate::scores::service::ScoreService;
 use crate::scores::service::{NewScore, Results, check_results_visible};
 use crate::scores::statistics::Histogram;
 
@@ -59,7 +58,7 @@ pub enum Aggregation {
     Median,
 }
 
-/// Scores of which looking at them takes a tenth of a millisecond, in results of a period or an account.
+/// How many scores are looked at in the time of a read, a tenth of a millisecond, for results of a period or an account.
 const SCORES_PER_READ: u64 = 30;
 
 /// A rubric row with what the schema shows of it.
@@ -184,32 +183,22 @@ async fn summarise(
         return Err(ApiError::new(ErrorCode::Forbidden));
     }
     let loader: Arc<DataLoader<ScoreLoader>> = shared(ctx)?;
-    let scores: &ScoreService = service(ctx)?;
     let rubric_id = rubric.id;
     let is_filtered = filter != SummaryFilter::default();
-    if is_filtered {
-        // As many as the last time, before they are looked at again.
-        charge(ctx, reads(scores.looked_at().of(rubric_id)))?;
-    }
     let counts = async {
         let counts = loader.load_one(CountsOf { rubric_id, filter }).await?;
         Ok(counts.unwrap_or_default())
     };
     let (counts, criteria) = try_join(counts, criteria_of(ctx, rubric_id)).await?;
     if is_filtered {
-        let more = scores.looked_at().learn(rubric_id, counts.totals.count());
-        charge(ctx, reads(more))?;
+        let reads = counts.totals.count() / SCORES_PER_READ;
+        charge(ctx, u32::try_from(reads).unwrap_or(u32::MAX));
     }
     Ok(ScoreSummary {
         aggregation: rubric.aggregation,
         counts,
         criteria,
     })
-}
-
-/// What looking at so many scores counts as: a read is a tenth of a millisecond.
-fn reads(scores: u64) -> u32 {
-    u32::try_from(scores / SCORES_PER_READ).unwrap_or(u32::MAX)
 }
 
 /// The numbers that a rubric's results are made from.

@@ -7,7 +7,7 @@ pub const FIELDS: &[FieldFacts] = &[
     field("Query", "task").costs(1),
     field("Query", "tasks")
         .costs(1)
-        .narrowed_by(&[(&["filter", "search"], 50)]),
+        .narrowed_by(&[(&["filter", "search"], 1000)]),
     field("Query", "taskChanges").costs(1),
     field("TaskConnection", "totalCount").costs(5),
     // A long text.

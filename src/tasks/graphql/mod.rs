@@ -93,7 +93,9 @@ impl TasksQuery {
                 let mut reading = texts.next().await;
                 reading.check()?;
                 let slice = tasks.list(viewer, &filter, order, &page, shown).await?;
-                reading.took(slice.rows.iter().map(|task| notes_bytes(task) * notes))?;
+                let bytes: usize = slice.rows.iter().map(|task| notes_bytes(task)).sum();
+                reading.took([bytes])?;
+                reading.shows(bytes * notes)?;
                 slice
             }
             false => tasks.list(viewer, &filter, order, &page, shown).await?,
@@ -141,7 +143,9 @@ impl TasksQuery {
             .changes
             .iter()
             .filter_map(|change| change.task.as_ref());
-        reading.took(read.map(|task| notes_bytes(task) * notes))?;
+        let bytes: usize = read.map(|task| notes_bytes(task)).sum();
+        reading.took([bytes])?;
+        reading.shows(bytes * notes)?;
         Ok(feed.into())
     }
 }

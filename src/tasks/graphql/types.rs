@@ -176,10 +176,9 @@ async fn load_own(ctx: &Context<'_>, id: Uuid, notes: usize) -> Result<Option<Ta
     let loader: Arc<DataLoader<TaskLoader>> = shared(ctx)?;
     let shown = Shown { notes: notes > 0 };
     let task = loader.load_one(OwnTask { owner, id, shown }).await?;
-    if let (Some(task), 2..) = (&task, notes) {
-        // Once is counted where they are read.
+    if let (Some(task), 1..) = (&task, notes) {
         let texts: Arc<Texts> = shared(ctx)?;
-        texts.next().await.took([notes_bytes(task) * (notes - 1)])?;
+        texts.next().await.shows(notes_bytes(task) * notes)?;
     }
     Ok(task.map(Task::from))
 }
