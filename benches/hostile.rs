@@ -1,7 +1,9 @@
-//! What each document of the hostile corpus costs the server, those that are refused and those that are answered, by family: CPU
-//! time of all its threads, and memory beyond what it held before. Linux only, because it reads /proc.
+//! What each document of the hostile corpus costs the server, those that are refused and those that
+//! are answered, by family: CPU time of all its threads, and memory beyond what it held before.
+//! Linux only, because it reads /proc.
 //!
-//! A refused one should cost at most 5 ms and 2 MB, an answered one 1 ms and 0.4 ms more for each KB of its reply.
+//! A refused one should cost at most 5 ms and 2 MB, an answered one 1 ms and 0.4 ms more for each
+//! KB of its reply.
 //!
 //!     cargo bench --bench hostile
 
@@ -27,7 +29,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Times that each document is sent.
 const TIMES: u32 = 20;
-/// What somebody has who is answered: tasks with long notes, and scores.
+/// What the signed-in user of the benchmark has: tasks with long notes, and scores.
 const TASKS: usize = 300;
 const SCORES: usize = 300;
 
@@ -132,7 +134,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Somebody with tasks and scores; the access token.
+/// Registers a user with tasks and scores; returns the access token.
 async fn seed(server: &Server) -> Result<String> {
     let client = reqwest::Client::builder().build()?;
     let url = format!("http://{}/graphql", server.address);

@@ -159,8 +159,8 @@ impl App {
 const MEMORY_PAUSE: Duration = Duration::from_secs(5);
 const MEMORY_SAMPLE: usize = 1 << 20;
 
-/// Has the allocator give back to the system what is free. It does so when it is asked for something, and so a server that has
-/// nothing to do would keep what the last busy minute took.
+/// Has the allocator give back to the system what is free. It does so when it is asked for
+/// something, and so a server that has nothing to do would keep what the last busy minute took.
 async fn give_memory_back() {
     loop {
         tokio::time::sleep(MEMORY_PAUSE).await;

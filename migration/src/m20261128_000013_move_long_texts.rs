@@ -1,5 +1,6 @@
-//! Moves the long texts of tasks to the end of their rows on SQLite: to read a column it walks through all that stands before it,
-//! page by page where that is long. The other engines keep long texts elsewhere.
+//! Moves the long texts of tasks to the end of their rows on SQLite: to read a column it walks
+//! through all that stands before it, page by page where that is long. The other engines keep long
+//! texts elsewhere.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};

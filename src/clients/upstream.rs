@@ -18,7 +18,7 @@ use crate::platform::shares::{Claim, Shares};
 
 /// Calls of one upstream at the same time; GitHub takes no more from anybody.
 const MAX_CALLS: u64 = 100;
-/// A caller has one of so many parts of what there is at an upstream.
+/// The budget of an upstream is divided by this number: the share of one caller.
 pub(super) const PARTS: u64 = 3;
 /// Calls that may wait for others; each has its time.
 const MAX_WAITING: usize = 10_000;

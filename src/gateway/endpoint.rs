@@ -387,8 +387,8 @@ impl Endpoint {
         }
     }
 
-    /// Executes a subscription: one response for each event. Callers with the same document share its execution where it answers
-    /// them alike. Events are counted as reads are.
+    /// Executes a subscription: one response for each event. Callers with the same document share
+    /// its execution where it answers them alike. Events are counted as reads are.
     ///
     /// # Errors
     /// RATE_LIMITED when the documents of the caller's subscriptions take too much.
@@ -433,8 +433,8 @@ impl Endpoint {
         })))
     }
 
-    /// The events of a subscription. One has no deadline of its own, because its time is not known; the limit of statements holds
-    /// for what it selects.
+    /// The events of a subscription. One has no deadline of its own, because its time is not known;
+    /// the limit of statements holds for what it selects.
     fn watch(&self, prepared: Prepared, context: RequestContext) -> BoxStream<'static, Response> {
         let this = self.clone();
         let log = Log::new(&prepared, &context);

@@ -138,7 +138,8 @@ impl RateLimits {
         take(&self.read_by_address, &address, charges.reads)
     }
 
-    /// Takes so many reads for what was looked at already; all that there are when there are not enough.
+    /// Takes `reads` from the buckets for rows that were read already; all that is left when that
+    /// is less.
     pub fn charge_looked_at(&self, viewer: Option<&Viewer>, address: IpAddr, reads: u32) {
         let mut rest = reads;
         while rest > 0 {

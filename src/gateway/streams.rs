@@ -1,5 +1,5 @@
-//! The streams of subscriptions. The same document with the same variables, when it answers several callers alike, is executed
-//! once for each event, whoever listens.
+//! The streams of subscriptions. The same document with the same variables, when it answers several
+//! callers alike, is executed once for each event, whoever listens.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ const BACKLOG: usize = 1;
 const BYTES: u64 = 64 << 20;
 const BYTES_PER_CALLER: u64 = 4 << 20;
 
-/// A response that may go to many, with its JSON once somebody has needed it.
+/// A response that may go to many, with its JSON once it was needed.
 #[derive(Debug)]
 pub struct Event {
     /// What is said.
@@ -53,7 +53,8 @@ impl Event {
 /// What listeners to one stream have in common.
 #[derive(Debug, Clone)]
 pub struct Audience {
-    /// The document, by what it is and not by what it says: it is the same one for as long as it is known.
+    /// The document, by what it is and not by what it says: it is the same one for as long as it is
+    /// known.
     pub document: Arc<dyn Any + Send + Sync>,
     /// The name of the operation.
     pub operation: String,
@@ -170,7 +171,7 @@ impl Streams {
         share.ok_or_else(|| too_many(10))
     }
 
-    /// Passes events on until the stream ends, or nobody listens any more.
+    /// Passes events on until the stream ends, or no listener is left.
     async fn drive(
         &self,
         key: Key,
@@ -184,14 +185,14 @@ impl Streams {
                 () = sender.closed() => {
                     let mut state = self.lock();
                     if sender.receiver_count() > 0 {
-                        // Somebody came meanwhile.
+                        // A listener came meanwhile.
                         continue;
                     }
                     state.forget(&key, number);
                     return;
                 }
             };
-            // What has failed, or is over, is joined by nobody: they would not hear why.
+            // A stream that has failed, or is over, takes no new listener: it would not hear why.
             if response
                 .as_ref()
                 .is_none_or(|response| !response.errors.is_empty())
@@ -199,7 +200,7 @@ impl Streams {
                 self.lock().forget(&key, number);
             }
             match response {
-                // An error says that nobody listens; that is seen above.
+                // An error says that no listener is left; that is seen above.
                 Some(response) => drop(sender.send(Event::new(response))),
                 None => return,
             }

@@ -18,7 +18,7 @@ use crate::platform::shares::{Claim, Full, Share, Shares};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Heavy operations at a time, for each processor.
 const HEAVY_PER_PROCESSOR: u64 = 2;
-/// One reply takes so many times its size: rows, values, text.
+/// A reply takes its size times this number: rows, values, text.
 const COPIES: u64 = 3;
 
 /// The turns of this instance.
@@ -99,8 +99,8 @@ fn half(amount: u64) -> u64 {
 }
 
 impl Turn {
-    /// `execution` in this turn, which is given back while it only waits for other servers. What is left of it then is for the
-    /// reply, until that has found another place.
+    /// `execution` in this turn, which is given back while it only waits for other servers. What is
+    /// left of it then is for the reply, until that has found another place.
     pub async fn cover<F: Future>(self, work: Arc<Work>, execution: F) -> (F::Output, Rest) {
         let Self {
             caller,

@@ -84,7 +84,7 @@ impl FieldFacts {
         self
     }
 
-    /// It is a long text, of so many bytes at the most.
+    /// It is a long text, of `bytes` at most.
     #[must_use]
     pub const fn text(mut self, bytes: u32) -> Self {
         self.text = bytes;

@@ -36,7 +36,7 @@ impl<L: RequestLoader> PerRequest for DataLoader<L> {
     }
 }
 
-/// Counts so many reads more, when it turns out how much a request has looked at.
+/// Counts further reads, when it turns out how many rows a request has read.
 pub type Meter = Box<dyn Fn(u32) + Send + Sync>;
 
 /// One request.
@@ -81,7 +81,8 @@ impl RequestScope {
     }
 }
 
-/// Counts so many reads more for the request. When that is more than its caller has left, the next request is refused.
+/// Counts further reads for the request. When its caller has fewer left, the next request is
+/// refused.
 pub fn charge(ctx: &Context<'_>, reads: u32) {
     let scope: Option<&RequestScope> = ctx.data_opt();
     if let Some(meter) = scope.and_then(|scope| scope.meter.as_ref()) {

@@ -1,5 +1,6 @@
-//! Long texts of one answer: lists that hold them are read one after the other, until the answer could hold no more of them. All
-//! at once they would take many times the memory of what is answered.
+//! Long texts of one answer: lists that hold them are read one after the other, until the answer
+//! could hold no more of them. All at once they would take many times the memory of what is
+//! answered.
 
 use async_graphql::Context;
 use tokio::sync::{Mutex, MutexGuard};

@@ -1,5 +1,6 @@
-//! Bodies and messages of which a part has come: they share an amount of memory. When it is used up, whoever holds most of it
-//! loses the last of theirs, so that a client who does not finish keeps nobody from beginning.
+//! Bodies and messages of which a part has come: they share an amount of memory. When it is used
+//! up, whoever holds most of it loses the last of theirs, so that a client who does not finish
+//! keeps no other from beginning.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -87,7 +88,7 @@ impl Arrivals {
 }
 
 impl Arriving {
-    /// So many bytes more have come.
+    /// `bytes` more have come.
     ///
     /// # Errors
     /// [`NoRoom`] when no site holds more than this one, or another one has taken its room.

@@ -101,7 +101,8 @@ where
     }
 }
 
-/// The whole body. Most come in one piece, which is not copied; the pieces of others are counted until the last has come.
+/// The whole body. Most come in one piece, which is not copied; the pieces of others are counted
+/// until the last has come.
 async fn collect<B>(
     mut body: B,
     length: Option<u64>,

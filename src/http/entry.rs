@@ -157,7 +157,7 @@ impl Entry {
         let extensions = request.extensions_mut();
         extensions.insert(address);
         extensions.insert(RequestId(Arc::clone(id)));
-        // Pages and exports take their connections as what they are: somebody's.
+        // Pages and exports take their connections as their caller's.
         let work = Work::new(id, Caller::of(None, address.0), false);
         let answer = work.scope(self.0.router.clone().oneshot(request.map(Body::new)));
         // Boxed, so that what mini-programs send makes no room for it.

@@ -1,5 +1,5 @@
-//! Replies that clients have not taken yet: they share an amount of memory, of which each caller has a part, and each has only
-//! so much time.
+//! Replies that clients have not taken yet: they share an amount of memory, of which each caller
+//! has a part, and each has only so much time.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +48,8 @@ pub(crate) struct Holder {
 #[derive(Debug, Clone)]
 pub(crate) struct Room(Arc<Share<1>>);
 
-/// What a connection keeps of the reply that it is sending: hyper takes the body long before the client does.
+/// What a connection keeps of the reply that it is sending: hyper takes the body long before the
+/// client does.
 #[derive(Debug, Default)]
 pub(crate) struct Unsent(Mutex<Vec<Room>>);
 
@@ -79,12 +80,12 @@ impl Pending {
         }
     }
 
-    /// Room for a reply of `size` bytes, until what is returned is dropped. One that is larger than the part of its caller takes
-    /// all of it.
+    /// Room for a reply of `size` bytes, until what is returned is dropped. One that is larger than
+    /// the part of its caller takes all of it.
     ///
     /// # Errors
-    /// SERVICE_UNAVAILABLE when the caller, or others, are too slow to take theirs; of what may have changed something
-    /// REQUEST_TIMEOUT.
+    /// SERVICE_UNAVAILABLE when the caller, or others, are too slow to take theirs; of what may
+    /// have changed something REQUEST_TIMEOUT.
     pub(crate) async fn reserve(&self, holder: Holder, size: usize) -> Result<Room, ApiError> {
         let caller = holder.caller;
         let refusal = || match holder.is_query {

@@ -33,7 +33,7 @@ impl Lane {
     ) -> T {
         let (answer, wait) = oneshot::channel();
         let job: Job = Box::pin(async move {
-            // An error says that nobody waits any more.
+            // An error says that the receiver is gone.
             drop(answer.send(AssertUnwindSafe(work).catch_unwind().await));
         });
         if let Err(job) = self.send(job) {

@@ -129,8 +129,9 @@ pub fn doing() -> Going {
     Going::begin(|work| &work.doings)
 }
 
-/// Waits for another server, which takes nothing of this one. Nothing may be locked meanwhile, unless those who wait for it wait in
-/// here, too: to go on, the request may have to wait for its turn.
+/// Waits for another server, which takes nothing of this one. Nothing may be locked meanwhile,
+/// unless those who wait for it wait in here, too: to go on, the request may have to wait for its
+/// turn.
 pub async fn waiting<F: Future>(wait: F) -> F::Output {
     let _waiting = Going::begin(|work| &work.waits);
     wait.await

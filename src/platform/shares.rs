@@ -1,7 +1,8 @@
 //! Something scarce, shared fairly between callers: places, connections, bytes.
 //!
-//! While there is plenty, everybody gets what they ask for. Beyond the calm part each caller has a
-//! share, and who finds nothing left waits: callers in turn, and what one caller asked for in order.
+//! While there is plenty, every claim is granted. Beyond the calm part each caller has a
+//! share, and who finds nothing left waits: callers in turn, and what one caller asked for in
+//! order.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +32,7 @@ struct State<const N: usize> {
     /// Those who wait, of all callers.
     waiting: usize,
     holders: HashMap<Caller, Holder<N>>,
-    /// Callers with somebody waiting; the first is next.
+    /// Callers with waiters; the first is next.
     turn: VecDeque<Caller>,
 }
 
@@ -47,7 +48,7 @@ struct Waiter<const N: usize> {
     granted: oneshot::Sender<()>,
 }
 
-/// What somebody asks for.
+/// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<const N: usize> {
     /// What is needed.
@@ -56,7 +57,7 @@ pub struct Claim<const N: usize> {
     pub share: Amounts<N>,
 }
 
-/// What somebody has, until it is dropped.
+/// What was granted, until it is dropped.
 #[derive(Debug)]
 pub struct Share<const N: usize> {
     shares: Shares<N>,
@@ -69,7 +70,7 @@ pub struct Share<const N: usize> {
 pub struct Full;
 
 impl<const N: usize> Shares<N> {
-    /// All of it free. Up to `calm` nobody is limited; `queue` may wait.
+    /// All of it free. Up to `calm` shares do not apply; `queue` may wait.
     pub fn new(total: Amounts<N>, calm: Amounts<N>, queue: usize) -> Self {
         Self(Arc::new(Inner {
             total,
@@ -108,7 +109,7 @@ impl<const N: usize> Shares<N> {
         waiting.granted().await
     }
 
-    /// What the claim says, if nobody has to wait for it.
+    /// What the claim says, if it is free.
     pub fn try_take(&self, caller: Caller, claim: Claim<N>) -> Option<Share<N>> {
         let mut state = self.lock();
         let is_free = state.is_free(&self.0, caller, &claim);
@@ -281,7 +282,7 @@ impl<const N: usize> State<N> {
     }
 }
 
-/// Somebody who waits. What is granted to one who has gone meanwhile is given back.
+/// A waiter. What is granted to one who has gone meanwhile is given back.
 struct Waiting<'a, const N: usize> {
     shares: &'a Shares<N>,
     caller: Caller,
@@ -407,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_needs_much_holds_up_nobody_who_needs_little() {
+    fn a_large_claim_does_not_hold_up_small_ones() {
         let shares = Shares::new([4, 1], [4, 1], 8);
         let light = Claim {
             need: [1, 0],

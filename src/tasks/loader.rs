@@ -49,14 +49,15 @@ impl Loader<OwnTask> for TaskLoader {
 
     async fn load(&self, keys: &[OwnTask]) -> Result<HashMap<OwnTask, Self::Value>, ApiError> {
         let mut found = HashMap::new();
-        // A request has one caller, so this is one statement, or two when notes are asked for in one place and not in another.
+        // A request has one caller, so this is one statement, or two when notes are asked for in
+        // one place and not in another.
         let kinds: HashSet<(Uuid, Shown)> = keys.iter().map(|key| (key.owner, key.shown)).collect();
         for (owner, shown) in kinds {
             let these = keys
                 .iter()
                 .filter(|key| (key.owner, key.shown) == (owner, shown));
             let ids: Vec<Uuid> = these.map(|key| key.id).collect();
-            // Notes are long: so many at a time, until there are too many.
+            // Notes are long: a chunk at a time, until there are too many.
             let size = match shown.notes {
                 true => NOTES_AT_ONCE,
                 false => ids.len(),

@@ -62,7 +62,7 @@ pub(crate) fn documents() -> Vec<Hostile> {
     ])
 }
 
-/// Those that are answered, to somebody who has tasks, scores and notifications.
+/// Those that are answered, to a user with tasks, scores and notifications.
 pub(crate) fn answered() -> Vec<Hostile> {
     of(&[
         ("lists without pages", lists),

@@ -83,7 +83,7 @@ impl GithubClient {
         if is_shared {
             let (resource, has_token) = (question.resource, self.0.token.is_some());
             let now = self.0.clock.now();
-            // What is closed for everyone is told first.
+            // What is closed for all callers is reported first.
             limits.check(resource, now).map_err(closed)?;
             let claimed = limits.claim(resource, has_token, request::caller(), now);
             claimed.map_err(closed)?;

@@ -1,5 +1,5 @@
-//! Watches what comes over a socket for messages that are not finished: how much of one has come, and for how long it has been
-//! coming. The library that puts messages together tells neither.
+//! Watches what comes over a socket for messages that are not finished: how much of one has come,
+//! and for how long it has been coming. The library that puts messages together tells neither.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,7 +12,8 @@ use tokio::time::{Instant, Sleep};
 
 use crate::http::arriving::{Arrivals, Arriving};
 
-/// How much memory the library takes for a byte of a message: what was read, what was put together, and room for more.
+/// How much memory the library takes for a byte of a message: what was read, what was put together,
+/// and room for more.
 const COPIES: usize = 3;
 /// The longest head of a frame that there is.
 const MAX_HEAD: usize = 14;

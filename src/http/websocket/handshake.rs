@@ -1,4 +1,5 @@
-//! The handshake (RFC 6455, section 4.2). Ours, because the framework's would not let us watch the bytes that come.
+//! The handshake (RFC 6455, section 4.2). Ours, because the framework's would not let us watch the
+//! bytes that come.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use super::frames::Watched;
 use crate::http::arriving::Arrivals;
 
-/// What is read from the network at once. The library's own 128 KiB would be taken for every idle socket.
+/// What is read from the network at once. The library's own 128 KiB would be taken for every idle
+/// socket.
 const READ_BUFFER: usize = 2048;
 
 /// A socket of which the bytes are watched.

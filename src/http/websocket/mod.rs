@@ -75,7 +75,7 @@ pub(crate) async fn upgrade(
         Err(status) => {
             let error = malformed("此地址只接受 WebSocket", "this address is for WebSocket");
             let mut response = refuse(status, error, &parts);
-            // Whoever speaks another version is told ours (RFC 6455, section 4.4).
+            // A client of another version learns ours (RFC 6455, section 4.4).
             let version = HeaderValue::from_static("13");
             let headers = response.headers_mut();
             headers.insert(header::SEC_WEBSOCKET_VERSION, version);
@@ -108,7 +108,8 @@ pub(crate) async fn upgrade(
     };
     let offered = handshake.protocols();
     if !offered.iter().any(|name| name == PROTOCOL) {
-        // A client hangs up in the handshake unless it is answered with a protocol that it offered, and never sees the code.
+        // A client hangs up in the handshake unless it is answered with a protocol that it offered,
+        // and never sees the code.
         let response = handshake.response(offered.first().map(String::as_str));
         // A client of the older protocol is told what to do; anything else offers no GraphQL at all.
         let reason = match GraphQLProtocol::from_request_parts(&mut parts, &()).await {

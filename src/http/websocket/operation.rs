@@ -47,7 +47,8 @@ impl Reporter {
         self.report_done(event, Rest::NONE).await
     }
 
-    /// As [`Reporter::report`], of an operation that is done: its memory is given back once the reply has room of its own.
+    /// As [`Reporter::report`], of an operation that is done: its memory is given back once the
+    /// reply has room of its own.
     pub(super) async fn report_done(&self, event: Event, rest: Rest) -> bool {
         let room = match &event {
             Event::Next(next) => {

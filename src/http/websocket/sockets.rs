@@ -85,7 +85,8 @@ impl Sockets {
 }
 
 impl Place {
-    /// Counts one more subscription, until what is returned is dropped; `None` when its address has too many.
+    /// Counts one more subscription, until what is returned is dropped; `None` when its address has
+    /// too many.
     pub(super) fn subscribe(&self) -> Option<Counted<IpAddr>> {
         self.sockets.0.subscriptions.count(site_of(self.address))
     }

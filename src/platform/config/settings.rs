@@ -318,7 +318,7 @@ impl Settings {
                 reader.fault("graphql.max_reply_bytes", fault);
             }
         }
-        // A message takes twice its largest size to be told from one that is too large, and that three times.
+        // Messages are read up to twice the largest size, and take three times their bytes.
         let largest = config.graphql.max_body_bytes + (64 << 10);
         let largest = largest.max(config.websocket.max_message_bytes * 6) as u64;
         if config.fair_shares.max_arriving_bytes < largest {

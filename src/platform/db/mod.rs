@@ -328,7 +328,8 @@ pub fn is_timeout(error: &DbErr) -> bool {
     }
 }
 
-/// Whether there was no connection to use: none got free in time, or the database cannot be reached.
+/// Whether there was no connection to use: none got free in time, or the database cannot be
+/// reached.
 pub fn is_unavailable(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,

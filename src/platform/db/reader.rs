@@ -15,9 +15,9 @@ use crate::platform::shares::{Claim, Share, Shares};
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Statements that may wait for one, of all callers.
 const QUEUE: usize = 4096;
-/// One caller leaves a connection in so many to the others.
+/// One caller leaves one connection in this number to the others.
 const LEFT_TO_OTHERS: u64 = 4;
-/// Heavy statements have one connection in so many.
+/// Heavy statements have one connection in this number.
 const FOR_HEAVY: u64 = 4;
 
 /// A pool to read from.

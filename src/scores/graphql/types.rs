@@ -58,7 +58,8 @@ pub enum Aggregation {
     Median,
 }
 
-/// How many scores are looked at in the time of a read, a tenth of a millisecond, for results of a period or an account.
+/// How many scores are looked at in the time of a read, a tenth of a millisecond, for results of a
+/// period or an account.
 const SCORES_PER_READ: u64 = 30;
 
 /// A rubric row with what the schema shows of it.

@@ -170,7 +170,7 @@ impl Notification {
     }
 }
 
-/// A task of the caller, whose notes are asked for so many times.
+/// A task of the caller, whose notes are selected `notes` times.
 async fn load_own(ctx: &Context<'_>, id: Uuid, notes: usize) -> Result<Option<Task>, ApiError> {
     let owner = viewer(ctx)?.user_id;
     let loader: Arc<DataLoader<TaskLoader>> = shared(ctx)?;

@@ -19,20 +19,20 @@ use crate::harness::{Client, Engine, Reply, TestApp, once};
 
 const CREATE: &str = "mutation { createTask(input: {title: \"a\"}) { task { id } } }";
 
-/// Keeps all tasks from being written until it is told to end.
+/// Keeps all tasks from being written until it is notified.
 async fn block(db: &Arc<Database>, engine: Engine) -> (Arc<Notify>, tokio::task::JoinHandle<()>) {
     let (end, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (wait, told, db) = (Arc::clone(&end), Arc::clone(&begun), Arc::clone(db));
+    let (wait, started, db) = (Arc::clone(&end), Arc::clone(&begun), Arc::clone(db));
     let blocking = tokio::spawn(async move {
         let work = db.write::<(), sea_orm::DbErr, _>(move |tx| {
-            let (wait, told) = (Arc::clone(&wait), Arc::clone(&told));
+            let (wait, started) = (Arc::clone(&wait), Arc::clone(&started));
             Box::pin(async move {
                 // The only writer of SQLite is kept busy by its job alone.
                 if engine != Engine::Sqlite {
                     let lock = "SELECT id FROM users FOR UPDATE";
                     sea_orm::ConnectionTrait::execute_unprepared(tx, lock).await?;
                 }
-                told.notify_one();
+                started.notify_one();
                 wait.notified().await;
                 Ok(())
             })
@@ -211,7 +211,7 @@ once! {
         }
         // Each takes its length, and what the connection keeps of it.
         assert_eq!((refusals, open.len()), (5, 3));
-        // Somebody else finishes all the same, and one of the others pays for it.
+        // Another caller finishes all the same, and one of the first caller's bodies pays for it.
         let mut other = half_sent(&app, "192.0.2.2", 220_000).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         other.write_all(b" ").await.expect("it is sent");
